@@ -1,0 +1,63 @@
+import type { DiskAddress } from '@diskferry/protocol/disk-address';
+import type { SectorSize } from '@diskferry/protocol/disk';
+import type { Session } from '@diskferry/system/session';
+import type { Partition, PartitionTable } from './partitions/partition-table.ts';
+
+/** Where the bytes of a simulated disk live. */
+export type DiskSource =
+  /** A disk of a remote imaging client, or of any other NBD server. */
+  | { readonly kind: 'remote'; readonly address: DiskAddress }
+  /** A virtual disk file on this server. */
+  | { readonly kind: 'image'; readonly path: string; readonly format: ImageFormat };
+
+export type ImageFormat = 'qcow2' | 'raw' | 'vmdk' | 'vhdx' | 'vdi';
+
+/**
+ * What may happen to the bytes:
+ * `copy-on-write` writes go to a layer on this server that is thrown away; the source is never written;
+ * `write` writes go to the source.
+ */
+export type AccessMode = 'copy-on-write' | 'write';
+
+export type LoopbackDriverName = 'auto' | 'fuse' | 'nbd';
+
+export interface AttachOptions {
+  /** What holds the processes, loop devices and mounts of the disk; releasing it detaches the disk. */
+  readonly session: Session;
+  readonly mode: AccessMode;
+  readonly driver?: LoopbackDriverName;
+  /** A source that answers nothing for so long is gone, in ms. */
+  readonly requestTimeoutMs?: number;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** What went through an adapter since it was attached, in bytes. */
+export interface AdapterCounters {
+  /** Read from the source, which for a remote disk is what crossed the network. */
+  readonly sourceBytesRead: number;
+  /** Written to the source. */
+  readonly sourceBytesWritten: number;
+  /** Kept in the copy-on-write layer. */
+  readonly layerBytesWritten: number;
+}
+
+/** A remote disk or an image, attached as a block device of this server. */
+export interface SimulatedDisk {
+  /** The block device of the whole disk, such as /dev/loop0. */
+  readonly device: string;
+  /** Bytes. */
+  readonly size: number;
+  readonly sectorSize: SectorSize;
+  /** Reads bytes of the disk, such as its partition table. */
+  read(offset: number, length: number): Promise<Buffer>;
+  write(offset: number, data: Uint8Array): Promise<void>;
+  /** Reads the partition table in user space: this kernel may not scan partitions of loop devices. */
+  readPartitionTable(): Promise<PartitionTable>;
+  /** A block device for one partition, by offset and size. */
+  attachPartition(partition: Pick<Partition, 'start' | 'size'>): Promise<string>;
+  counters(): Promise<AdapterCounters>;
+  /** Rejects when the adapter or its source fails, with the reason; never resolves. Meant for Promise.race. */
+  readonly failure: Promise<never>;
+  /** Brings all writes to the source and gives everything of this disk back. */
+  detach(): Promise<void>;
+}

@@ -1,0 +1,114 @@
+import { readFileSync } from 'node:fs';
+import { rm, rmdir } from 'node:fs/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { endProcess } from './process-identity.ts';
+import { run } from './run.ts';
+
+/**
+ * Something outside this process that must be given back. Resources are plain data, so that the same release
+ * serves the normal end, an error, and the clean-up after a killed process.
+ */
+export type Resource =
+  /** A mount point; written down before mounting. */
+  | { readonly kind: 'mount'; readonly path: string }
+  /** All loop devices on that backing file or device; written down before the loop device exists. */
+  | { readonly kind: 'loop'; readonly backing: string }
+  /** A kernel NBD device such as /dev/nbd0. */
+  | { readonly kind: 'nbd'; readonly device: string }
+  | { readonly kind: 'process'; readonly pid: number; readonly startTime: string; readonly name: string }
+  /** A file that is deleted at the end: a scratch file or a half-made image. */
+  | { readonly kind: 'file'; readonly path: string }
+  /** A directory that is removed at the end, only if it is empty. */
+  | { readonly kind: 'directory'; readonly path: string };
+
+/** How often and how long to try again while a mount or device is still busy, in ms. */
+const BUSY_RETRIES = 25;
+const BUSY_WAIT_MS = 200;
+
+/** Gives one resource back; does nothing if it is already gone. */
+export async function release(resource: Resource): Promise<void> {
+  switch (resource.kind) {
+    case 'mount':
+      return unmount(resource.path);
+    case 'loop':
+      return detachLoops(resource.backing);
+    case 'nbd':
+      await run(['nbd-client', '-d', resource.device]);
+      return;
+    case 'process':
+      await endProcess(resource);
+      return;
+    case 'file':
+      return rm(resource.path, { force: true });
+    case 'directory':
+      return removeDirectory(resource.path);
+  }
+}
+
+/** A resource in words, for messages and logs. */
+export function describeResource(resource: Resource): string {
+  switch (resource.kind) {
+    case 'mount':
+      return `mount ${resource.path}`;
+    case 'loop':
+      return `loop device of ${resource.backing}`;
+    case 'nbd':
+      return `network block device ${resource.device}`;
+    case 'process':
+      return `process ${resource.pid} (${resource.name})`;
+    case 'file':
+    case 'directory':
+      return `${resource.kind} ${resource.path}`;
+  }
+}
+
+async function unmount(path: string): Promise<void> {
+  for (let attempt = 0; isMounted(path); attempt++) {
+    // The last resort: the mount vanishes from the tree now, and from memory when its last user ends.
+    const command =
+      attempt < BUSY_RETRIES ? (['umount', path] as const) : (['umount', '--lazy', path] as const);
+    const { exitCode } = await run(command, { okExitCodes: [0, 1, 32] });
+    if (exitCode !== 0) await sleep(BUSY_WAIT_MS);
+    if (attempt > BUSY_RETRIES) return;
+  }
+}
+
+/** Whether something is mounted at exactly this path. */
+export function isMounted(path: string): boolean {
+  return readFileSync('/proc/self/mountinfo', 'utf8')
+    .split('\n')
+    .some((line) => unescapeOctal(line.split(' ')[4] ?? '') === path);
+}
+
+/** mountinfo writes space, tab, newline and backslash as three octal digits (proc(5)). */
+function unescapeOctal(text: string): string {
+  return text.replaceAll(/\\([0-7]{3})/g, (_, digits: string) =>
+    String.fromCharCode(Number.parseInt(digits, 8)),
+  );
+}
+
+async function detachLoops(backing: string): Promise<void> {
+  for (const device of await loopDevicesOf(backing)) {
+    for (let attempt = 0; attempt < BUSY_RETRIES; attempt++) {
+      const { exitCode } = await run(['losetup', '--detach', device], { okExitCodes: [0, 1] });
+      if (exitCode === 0 && !(await loopDevicesOf(backing)).includes(device)) break;
+      await sleep(BUSY_WAIT_MS);
+    }
+  }
+}
+
+async function loopDevicesOf(backing: string): Promise<string[]> {
+  const { stdout } = await run(['losetup', '--json', '--list', '--output', 'NAME,BACK-FILE']);
+  if (stdout.trim() === '') return [];
+  const list = JSON.parse(stdout) as { loopdevices: { name: string; 'back-file': string | null }[] };
+  // The kernel appends " (deleted)" when the backing file was unlinked.
+  return list.loopdevices
+    .filter(({ 'back-file': file }) => file === backing || file === `${backing} (deleted)`)
+    .map(({ name }) => name);
+}
+
+async function removeDirectory(path: string): Promise<void> {
+  await rmdir(path).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== 'ENOENT' && error.code !== 'ENOTEMPTY') throw error;
+  });
+}
