@@ -92,7 +92,7 @@ export class Session implements AsyncDisposable {
    */
   async [Symbol.asyncDispose](): Promise<void> {
     const failures: unknown[] = [];
-    for (const resource of [...this.#held].reverse()) {
+    for (const resource of this.#held.toReversed()) {
       debug('release %s', describeResource(resource));
       await this.release(resource).catch((error: unknown) => failures.push(error));
     }
