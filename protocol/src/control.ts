@@ -1,0 +1,197 @@
+import { type Inventory, readInventory } from './inventory.ts';
+import * as read from './json-shape.ts';
+
+/** Version of the control messages; a peer with another one is refused. */
+export const CONTROL_PROTOCOL = 1;
+export const PRODUCT = 'diskferry';
+
+/** A whole inventory is a few KB; hundreds of disks fit. Also the limit to give to the WebSocket. */
+export const MAX_CONTROL_MESSAGE_BYTES = 1024 * 1024;
+
+/** The imaging client's first words on a new connection. */
+export interface HelloMessage {
+  readonly type: 'hello';
+  readonly protocol: number;
+  readonly product: string;
+  /** Version of the imaging client, such as "0.1.0". */
+  readonly version: string;
+}
+
+export interface GetInventoryMessage {
+  readonly type: 'get-inventory';
+  /** Chosen by the server; the answer carries it. */
+  readonly id: number;
+}
+
+export interface InventoryMessage {
+  readonly type: 'inventory';
+  readonly id: number;
+  readonly inventory: Inventory;
+}
+
+/** A message could not be understood or answered. */
+export interface ErrorMessage {
+  readonly type: 'error';
+  /** The message that failed, where it had an id. */
+  readonly id?: number;
+  /** Stable, for programs. */
+  readonly code: string;
+  /** A sentence for people. */
+  readonly message: string;
+}
+
+/** What an imaging client says to the server. */
+export type ClientMessage = HelloMessage | InventoryMessage | ErrorMessage;
+/** What the server says to an imaging client. */
+export type ServerMessage = GetInventoryMessage | ErrorMessage;
+
+export type ControlErrorCode =
+  /** Longer than {@link MAX_CONTROL_MESSAGE_BYTES}. */
+  | 'CONTROL_TOO_LARGE'
+  /** Not JSON, or a field is wrong. */
+  | 'CONTROL_INVALID'
+  /** A type that this side does not know: answer it with an error, stay connected. */
+  | 'CONTROL_UNKNOWN_TYPE'
+  /** The peer is not diskferry or speaks another version of these messages. */
+  | 'CONTROL_INCOMPATIBLE';
+
+/** A control message is not right. `id` is that of the message, where it has one, so that it can be answered. */
+export class ControlError extends Error {
+  readonly code: ControlErrorCode;
+  readonly id: number | undefined;
+
+  constructor(
+    code: ControlErrorCode,
+    message: string,
+    { id, cause }: { id?: number | undefined; cause?: unknown } = {},
+  ) {
+    super(message, { cause });
+    this.name = 'ControlError';
+    this.code = code;
+    this.id = id;
+  }
+}
+
+type ReaderOf<M extends { readonly type: string }> = {
+  readonly [Type in M['type']]: read.Reader<Extract<M, { readonly type: Type }>>;
+};
+
+const readError = read.object<ErrorMessage>({
+  type: read.oneOf(['error']),
+  id: read.optional(read.count),
+  code: read.text,
+  message: read.text,
+});
+
+const CLIENT_MESSAGES: ReaderOf<ClientMessage> = {
+  hello: read.object<HelloMessage>({
+    type: read.oneOf(['hello']),
+    protocol: read.count,
+    product: read.text,
+    version: read.text,
+  }),
+  inventory: read.object<InventoryMessage>({
+    type: read.oneOf(['inventory']),
+    id: read.count,
+    inventory: readInventory,
+  }),
+  error: readError,
+};
+
+const SERVER_MESSAGES: ReaderOf<ServerMessage> = {
+  'get-inventory': read.object<GetInventoryMessage>({ type: read.oneOf(['get-inventory']), id: read.count }),
+  error: readError,
+};
+
+/**
+ * Reads a message that an imaging client sent.
+ *
+ * @throws {ControlError}
+ */
+export function parseClientMessage(data: string | Uint8Array): ClientMessage {
+  const message = parseMessage<ClientMessage>(data, CLIENT_MESSAGES);
+  if (message.type === 'hello') refuseStranger(message);
+  return message;
+}
+
+/**
+ * Reads a message that the server sent.
+ *
+ * @throws {ControlError}
+ */
+export function parseServerMessage(data: string | Uint8Array): ServerMessage {
+  return parseMessage<ServerMessage>(data, SERVER_MESSAGES);
+}
+
+/** A message of either side as the text of one WebSocket message. */
+export function serialiseControlMessage(message: ClientMessage | ServerMessage): string {
+  return JSON.stringify(message);
+}
+
+/** The first message of an imaging client of that version. */
+export function helloMessage(version: string): HelloMessage {
+  return { type: 'hello', protocol: CONTROL_PROTOCOL, product: PRODUCT, version };
+}
+
+/** The answer to a message that could not be understood. */
+export function errorMessage({ id, code, message }: ControlError): ErrorMessage {
+  return { type: 'error', ...(id === undefined ? {} : { id }), code, message };
+}
+
+function parseMessage<M extends { readonly type: string }>(
+  data: string | Uint8Array,
+  readers: Readonly<Record<string, read.Reader<M>>>,
+): M {
+  const value = parseObject(data);
+  const id = Number.isSafeInteger(value['id']) ? (value['id'] as number) : undefined;
+  try {
+    const type = read.text(value['type'], 'type');
+    const reader = Object.hasOwn(readers, type) ? readers[type] : undefined;
+    if (reader === undefined) {
+      const known = Object.keys(readers).join(', ');
+      throw new ControlError(
+        'CONTROL_UNKNOWN_TYPE',
+        `the control message type "${type.slice(0, 60)}" is not known; known are ${known}`,
+        { id },
+      );
+    }
+    return reader(value, type);
+  } catch (cause) {
+    if (!(cause instanceof read.JsonShapeError)) throw cause;
+    throw new ControlError('CONTROL_INVALID', `a control message is wrong: ${cause.message}`, { id, cause });
+  }
+}
+
+function parseObject(data: string | Uint8Array): Readonly<Record<string, unknown>> {
+  const bytes = typeof data === 'string' ? Buffer.byteLength(data) : data.byteLength;
+  if (bytes > MAX_CONTROL_MESSAGE_BYTES) {
+    throw new ControlError(
+      'CONTROL_TOO_LARGE',
+      `a control message has ${bytes} bytes; at most ${MAX_CONTROL_MESSAGE_BYTES} are allowed`,
+    );
+  }
+  try {
+    const json = typeof data === 'string' ? data : new TextDecoder('utf-8', { fatal: true }).decode(data);
+    return read.asObject(JSON.parse(json), 'a control message');
+  } catch (cause) {
+    const why =
+      cause instanceof read.JsonShapeError ? cause.message : 'a control message is not JSON in UTF-8';
+    throw new ControlError('CONTROL_INVALID', why, { cause });
+  }
+}
+
+function refuseStranger({ product, protocol, version }: HelloMessage): void {
+  if (product !== PRODUCT) {
+    throw new ControlError(
+      'CONTROL_INCOMPATIBLE',
+      `the other side is not an imaging client of ${PRODUCT} but calls itself "${product.slice(0, 60)}"; check host and port`,
+    );
+  }
+  if (protocol !== CONTROL_PROTOCOL) {
+    throw new ControlError(
+      'CONTROL_INCOMPATIBLE',
+      `the imaging client (version ${version.slice(0, 60)}) speaks version ${protocol} of the control messages and ` +
+        `this server version ${CONTROL_PROTOCOL}; boot the computer from media of the server's version`,
+    );
+  }
+}
