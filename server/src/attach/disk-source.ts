@@ -1,0 +1,25 @@
+import { existsSync } from 'node:fs';
+import { parseDiskAddress } from '@diskferry/protocol/disk-address';
+import { inspectImage } from '@diskferry/server-adapter/image/virtual-disk';
+import type { DiskSource } from '@diskferry/server-adapter/simulated-disk';
+import { RefusedError } from '../refused-error.ts';
+
+/** An address has a scheme or an @; everything else is the path of an image. */
+const LOOKS_LIKE_ADDRESS = /^nbd(\+unix)?:|@[^/]+$/;
+
+/**
+ * Reads what a user wrote for a disk: the address of a remote disk or the path of an image.
+ *
+ * @throws {RefusedError} `IMAGE_MISSING` when it is a path that does not exist
+ */
+export async function diskSourceOf(text: string): Promise<DiskSource> {
+  if (existsSync(text)) {
+    const { format } = await inspectImage(text);
+    return { kind: 'image', path: text, format };
+  }
+  if (LOOKS_LIKE_ADDRESS.test(text)) return { kind: 'remote', address: parseDiskAddress(text) };
+  throw new RefusedError(
+    'IMAGE_MISSING',
+    `there is no image ${text}; give the path of an image or an address such as /dev/sda@HOST`,
+  );
+}

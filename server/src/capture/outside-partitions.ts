@@ -1,0 +1,47 @@
+import type { PartitionTable } from '@diskferry/server-adapter/partitions/partition-table';
+import { DiskferryError } from '@diskferry/system/errors';
+import type { Range } from './copy-range.ts';
+
+/** GRUB and its like need some 100 KiB in front of the first partition; much more is no boot code. */
+const MAX_LEADING_BYTES = 64 * 1024 * 1024;
+
+/**
+ * What lies outside the partitions and belongs to the computer: the boot code and the gap behind the MBR, where
+ * boot loaders live, and the sectors of the partition table itself (GPT backup, chain of logical partitions).
+ * In disk order, merged.
+ *
+ * @throws {DiskferryError} `PARTITION_OVERLAPS_TABLE` when a partition lies over the table
+ */
+export function rangesOutsidePartitions(table: PartitionTable): Range[] {
+  if (table.kind === 'none') return [];
+  const starts = table.partitions.map(({ start }) => start);
+  const leading = { start: 0, size: Math.min(MAX_LEADING_BYTES, ...starts) };
+  const ranges = mergeRanges([leading, ...table.tableRegions]);
+  for (const partition of table.partitions.filter(({ role }) => role !== 'extended')) {
+    const covered = table.tableRegions.find((region) => overlaps(region, partition));
+    if (covered !== undefined) {
+      throw new DiskferryError(
+        'PARTITION_OVERLAPS_TABLE',
+        `partition ${partition.number} lies over the partition table at byte ${covered.start}; mend the table first`,
+      );
+    }
+  }
+  return ranges;
+}
+
+function overlaps(left: Range, right: Range): boolean {
+  return left.start < right.start + right.size && right.start < left.start + left.size;
+}
+
+function mergeRanges(ranges: readonly Range[]): Range[] {
+  const merged: { start: number; size: number }[] = [];
+  for (const { start, size } of ranges.toSorted((left, right) => left.start - right.start)) {
+    const last = merged.at(-1);
+    if (last !== undefined && start <= last.start + last.size) {
+      last.size = Math.max(last.size, start + size - last.start);
+    } else {
+      merged.push({ start, size });
+    }
+  }
+  return merged.filter(({ size }) => size > 0);
+}

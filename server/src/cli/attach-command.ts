@@ -1,0 +1,56 @@
+import { formatBytes } from '@diskferry/system/units';
+import { type AttachedDisk, attachFolder } from '../attach/attach-folder.ts';
+import { diskSourceOf } from '../attach/disk-source.ts';
+import { RefusedError } from '../refused-error.ts';
+import { type CliCommand, type Invocation, JSON_OPTION, secondsOption, TIMEOUT_OPTION } from './command.ts';
+import { DRIVER_OPTION, driverOption } from './driver-option.ts';
+import { formatTable, print, printJson } from './output.ts';
+
+export const attachCommand: CliCommand = {
+  name: 'attach',
+  operands: ['ADDRESS|IMAGE', 'FOLDER'],
+  summary: 'attach a disk and mount its partitions under a folder',
+  details:
+    'The files are read-only unless an image is attached with --write. Changes that a file system must make\n' +
+    'when it is mounted go to a layer on this server that is thrown away by "diskferry detach FOLDER".',
+  options: [
+    { name: 'write', help: 'mount read-write and write to the image itself (images only)' },
+    JSON_OPTION,
+    TIMEOUT_OPTION,
+    DRIVER_OPTION,
+  ],
+  run: runAttach,
+};
+
+async function runAttach(invocation: Invocation): Promise<number> {
+  const [text, folder] = invocation.positionals as [string, string];
+  const source = await diskSourceOf(text);
+  const write = invocation.flags.has('write');
+  if (write && source.kind === 'remote') {
+    throw new RefusedError('WRITE_REFUSED', 'a remote disk is never written by attach; leave out --write');
+  }
+  const requestTimeoutMs = secondsOption(invocation, 'timeout');
+  const attached = await attachFolder(source, folder, {
+    mode: write ? 'write' : 'copy-on-write',
+    driver: driverOption(invocation),
+    signal: invocation.signal,
+    ...(requestTimeoutMs === undefined ? {} : { requestTimeoutMs }),
+  });
+  if (invocation.flags.has('json')) printJson(attached);
+  else show(attached);
+  return 0;
+}
+
+function show({ folder, device, size, partitions }: AttachedDisk): void {
+  print(`${formatBytes(size)} attached as ${device}`);
+  const rows = partitions.map(({ number, size, type, label, mountedAt, note, device }) => [
+    number === 0 ? 'whole disk' : `partition ${number}`,
+    device,
+    formatBytes(size),
+    type,
+    label ?? '',
+    mountedAt ?? `not mounted: ${note}`,
+  ]);
+  if (rows.length > 0) print(formatTable(rows, [2]));
+  print(`give it back: diskferry detach ${folder}`);
+}

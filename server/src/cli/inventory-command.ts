@@ -1,0 +1,46 @@
+import { CLIENT_PORT, CONTROL_PORT, parseHostAddress } from '@diskferry/protocol/disk-address';
+import type { Inventory } from '@diskferry/protocol/inventory';
+import { UsageError } from '@diskferry/system/errors';
+import { formatBytes } from '@diskferry/system/units';
+import { fetchInventory } from '../control/fetch-inventory.ts';
+import { type CliCommand, JSON_OPTION, secondsOption, TIMEOUT_OPTION } from './command.ts';
+import { formatTable, print, printJson } from './output.ts';
+
+export const inventoryCommand: CliCommand = {
+  name: 'inventory',
+  operands: ['HOST'],
+  summary: 'show what computer a booted machine is: firmware, processors, memory, network, disks',
+  details: `HOST is a name or an address, with :PORT if the control port is not ${CONTROL_PORT}.`,
+  options: [JSON_OPTION, TIMEOUT_OPTION],
+  async run(invocation) {
+    const [text] = invocation.positionals as [string];
+    const { host, port } = parseHostAddress(text);
+    if (text.endsWith(`:${CLIENT_PORT}`)) {
+      throw new UsageError(`port ${CLIENT_PORT} serves disks; the control channel has port ${CONTROL_PORT}`);
+    }
+    const inventory = await fetchInventory(
+      { host, port: port === CLIENT_PORT ? CONTROL_PORT : port },
+      { signal: invocation.signal, timeoutMs: secondsOption(invocation, 'timeout') },
+    );
+    if (invocation.flags.has('json')) printJson(inventory);
+    else print(inventoryTable(inventory));
+    return 0;
+  },
+};
+
+function inventoryTable({ computer, processors, memoryBytes, nics, disks }: Inventory): string {
+  const words = (...parts: (string | undefined)[]) => parts.filter((part) => part !== undefined).join(' ');
+  return formatTable([
+    ['computer', words(computer.manufacturer, computer.product, computer.version)],
+    ['firmware', words(computer.firmware, computer.biosVendor, computer.biosVersion)],
+    ['serial', computer.serial ?? ''],
+    ['uuid', computer.uuid ?? ''],
+    ['processors', `${processors.model}, ${processors.cores} cores, ${processors.threads} threads`],
+    ['memory', formatBytes(memoryBytes)],
+    ...nics.map(({ name, mac, addresses }) => [`network ${name}`, words(mac, ...addresses)]),
+    ...disks.map(({ name, size, model, serial, transport }) => [
+      `disk ${name}`,
+      words(formatBytes(size), transport, model, serial),
+    ]),
+  ]);
+}

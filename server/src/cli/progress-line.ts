@@ -1,0 +1,66 @@
+import { formatBytes, formatDuration } from '@diskferry/system/units';
+
+/** How often a terminal line is redrawn, in ms. */
+const REDRAW_MS = 250;
+/** How often a line goes into a log that is no terminal, in ms. */
+const LOG_EVERY_MS = 10_000;
+/** Before this time a rate says nothing, in ms. */
+const RATE_AFTER_MS = 1_000;
+
+export interface Progress {
+  /** What is being done now, in a few words. */
+  step(title: string): void;
+  /** Bytes done of all, since the start. */
+  update(doneBytes: number): void;
+  end(): void;
+}
+
+interface ProgressState {
+  readonly title: string;
+  readonly doneBytes: number;
+  readonly totalBytes: number;
+  readonly elapsedMs: number;
+}
+
+/** Progress on standard error: one line redrawn on a terminal, now and then a line in a log. */
+export function startProgress(
+  totalBytes: number,
+  { stream = process.stderr, now = Date.now } = {},
+): Progress {
+  const startMs = now();
+  let title = '';
+  let doneBytes = 0;
+  let shownMs = startMs;
+  const state = (): ProgressState => ({ title, doneBytes, totalBytes, elapsedMs: now() - startMs });
+  const show = () => {
+    shownMs = now();
+    stream.write(stream.isTTY ? `\r\u001B[K${formatProgress(state())}` : `${formatProgress(state())}\n`);
+  };
+  return {
+    step(newTitle) {
+      title = newTitle;
+      show();
+    },
+    update(bytes) {
+      doneBytes = bytes;
+      if (now() - shownMs >= (stream.isTTY ? REDRAW_MS : LOG_EVERY_MS)) show();
+    },
+    end() {
+      if (stream.isTTY) stream.write('\r\u001B[K');
+    },
+  };
+}
+
+/** For example ` 43%  1.2 GB of 2.8 GB  35.1 MB/s  45 s left  partition 2: copy files`. */
+export function formatProgress({ title, doneBytes, totalBytes, elapsedMs }: ProgressState): string {
+  // Estimates may be a little low: what is done is never more than all.
+  const done = Math.min(doneBytes, totalBytes);
+  const percent = totalBytes === 0 ? 0 : Math.floor((100 * done) / totalBytes);
+  const words = [`${String(percent).padStart(3)}%`, `${formatBytes(done)} of ${formatBytes(totalBytes)}`];
+  if (elapsedMs >= RATE_AFTER_MS && done > 0) {
+    const bytesPerMs = done / elapsedMs;
+    words.push(`${formatBytes(Math.round(bytesPerMs * 1000))}/s`);
+    words.push(`${formatDuration((totalBytes - done) / bytesPerMs)} left`);
+  }
+  return [...words, title].join('  ');
+}
