@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 /** A process, safe against reuse of its number: `startTime` is field 22 of /proc/PID/stat, in clock ticks since boot. */
@@ -24,6 +24,22 @@ export function identifyProcess(pid: number): ProcessIdentity | undefined {
     return state === 'Z' || startTime === undefined ? undefined : { pid, startTime };
   } catch {
     return undefined;
+  }
+}
+
+/** The running processes that have exactly this word among their arguments. */
+export function findByArgument(argument: string): ProcessIdentity[] {
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name) && argumentsOf(name).includes(argument))
+    .map((name) => identifyProcess(Number(name)))
+    .filter((identity) => identity !== undefined);
+}
+
+function argumentsOf(pid: string): string[] {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
+  } catch {
+    return [];
   }
 }
 

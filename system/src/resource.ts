@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { rm, rmdir } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { endProcess } from './process-identity.ts';
+import { endProcess, findByArgument } from './process-identity.ts';
 import { run } from './run.ts';
 
 /**
@@ -16,6 +16,11 @@ export type Resource =
   /** A kernel NBD device such as /dev/nbd0. */
   | { readonly kind: 'nbd'; readonly device: string }
   | { readonly kind: 'process'; readonly pid: number; readonly startTime: string; readonly name: string }
+  /**
+   * A process that detaches itself from its parent, known by an argument that no other process has (such as the path
+   * of its pid file inside the session's folder); written down before it is started.
+   */
+  | { readonly kind: 'daemon'; readonly argument: string; readonly name: string }
   /** A file that is deleted at the end: a scratch file or a half-made image. */
   | { readonly kind: 'file'; readonly path: string }
   /** A directory that is removed at the end, only if it is empty. */
@@ -38,6 +43,9 @@ export async function release(resource: Resource): Promise<void> {
     case 'process':
       await endProcess(resource);
       return;
+    case 'daemon':
+      await Promise.all(findByArgument(resource.argument).map(endProcess));
+      return;
     case 'file':
       return rm(resource.path, { force: true });
     case 'directory':
@@ -56,6 +64,8 @@ export function describeResource(resource: Resource): string {
       return `network block device ${resource.device}`;
     case 'process':
       return `process ${resource.pid} (${resource.name})`;
+    case 'daemon':
+      return `process ${resource.name} (${resource.argument})`;
     case 'file':
     case 'directory':
       return `${resource.kind} ${resource.path}`;
@@ -89,6 +99,8 @@ function unescapeOctal(text: string): string {
 
 async function detachLoops(backing: string): Promise<void> {
   for (const device of await loopDevicesOf(backing)) {
+    // Detaching alone writes the cache but does not bring it to stable storage. A dead backing file fails this (1).
+    await run(['sync', device], { okExitCodes: [0, 1] });
     for (let attempt = 0; attempt < BUSY_RETRIES; attempt++) {
       const { exitCode } = await run(['losetup', '--detach', device], { okExitCodes: [0, 1] });
       if (exitCode === 0 && !(await loopDevicesOf(backing)).includes(device)) break;

@@ -25,6 +25,8 @@ export interface RunOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** Exit codes that count as success; only 0 by default. */
   readonly okExitCodes?: readonly number[];
+  /** Open files of this process that the program gets as descriptors 3, 4, and so on; not together with `input`. */
+  readonly inheritedFiles?: readonly number[];
   /** Called with the process id as soon as the program runs, to register it. */
   readonly onStart?: (pid: number) => void;
 }
@@ -66,7 +68,7 @@ export async function run(command: Command, options: RunOptions = {}): Promise<R
   const [program, ...args] = command;
   debug('%s', shellQuote(command));
   const child = execa(program, args, {
-    ...(options.input === undefined ? { stdin: 'ignore' } : { input: options.input }),
+    ...standardStreams(options),
     ...(options.signal === undefined ? {} : { cancelSignal: options.signal }),
     ...(options.timeoutMs === undefined ? {} : { timeout: options.timeoutMs }),
     ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
@@ -83,6 +85,11 @@ export async function run(command: Command, options: RunOptions = {}): Promise<R
     throw failureOf(command, result as unknown as ExecaError);
   }
   return { stdout: result.stdout, stderr: result.stderr, exitCode: result.exitCode };
+}
+
+function standardStreams({ input, inheritedFiles }: RunOptions): object {
+  if (inheritedFiles !== undefined) return { stdio: ['ignore', 'pipe', 'pipe', ...inheritedFiles] };
+  return input === undefined ? { stdin: 'ignore' } : { input };
 }
 
 /** Runs a program whose output is JSON, and parses it. */
