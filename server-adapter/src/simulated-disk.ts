@@ -28,6 +28,8 @@ export interface AttachOptions {
   readonly driver?: LoopbackDriverName;
   /** A source that answers nothing for so long is gone, in ms. */
   readonly requestTimeoutMs?: number;
+  /** The sector sizes that an image shall have; 512 bytes by default. Remote disks tell their own. */
+  readonly sectorSize?: SectorSize;
   readonly signal?: AbortSignal | undefined;
 }
 
