@@ -123,10 +123,18 @@ async function rootCause(error: unknown, image: NewImage, signal: AbortSignal): 
   if (error instanceof RefusedError) return error;
   for (let waited = 0; !signal.aborted && waited < REASON_GRACE_MS; waited += 50) await sleep(50);
   if (signal.aborted) return signal.reason;
-  if ((await image.freeBytes().catch(() => Number.POSITIVE_INFINITY)) < FULL_BYTES) {
+  if (await isFull(image)) {
     return new DiskferryError('TARGET_FULL', `the folder of ${image.path} is full: ${messageOf(error)}`, {
       cause: error,
     });
   }
   return error;
+}
+
+async function isFull(image: NewImage): Promise<boolean> {
+  try {
+    return (await image.freeBytes()) < FULL_BYTES;
+  } catch {
+    return false;
+  }
 }

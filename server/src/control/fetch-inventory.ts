@@ -1,4 +1,4 @@
-import { once } from 'node:events';
+import { on, once } from 'node:events';
 import {
   MAX_CONTROL_MESSAGE_BYTES,
   parseClientMessage,
@@ -43,12 +43,14 @@ export async function fetchInventory(
 }
 
 async function converse(socket: WebSocket, signal: AbortSignal): Promise<Inventory> {
+  // Listening begins before the connection is open: the client's hello may come with the handshake.
+  const messages = on(socket, 'message', { signal, close: ['close'] });
   await once(socket, 'open', { signal });
   socket.send(serialiseControlMessage({ type: 'get-inventory', id: REQUEST_ID }));
-  for (;;) {
-    const [data] = (await once(socket, 'message', { signal })) as [Buffer];
+  for await (const [data] of messages as AsyncIterable<[Buffer]>) {
     const message = parseClientMessage(data);
     if (message.type === 'inventory' && message.id === REQUEST_ID) return message.inventory;
     if (message.type === 'error') throw new DiskferryError(message.code, message.message);
   }
+  throw new DiskferryError('CONTROL_CLOSED', 'it was closed before it answered');
 }
