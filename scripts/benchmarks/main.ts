@@ -1,0 +1,47 @@
+import { cpus } from 'node:os';
+import { join } from 'node:path';
+import { createWriteStream } from 'node:fs';
+import { pipeline } from 'node:stream/promises';
+import { Readable } from 'node:stream';
+import { randomBytes } from 'node:crypto';
+import { release } from 'node:os';
+import { cleanUp, openSession } from '@diskferry/system/session';
+import { extendPath } from '@diskferry/system/tools';
+import { benchCapture } from './capture-time.ts';
+import { benchClientRead } from './client-read.ts';
+import { benchSimulatedDiskRead } from './simulated-disk-read.ts';
+
+const FILE_BYTES = 1024 * 1024 * 1024;
+const PIECE_BYTES = 4 * 1024 * 1024;
+const PARTS = ['client', 'disk', 'capture'];
+
+extendPath();
+const words = process.argv.slice(2);
+const unknown = words.filter((word) => !PARTS.includes(word));
+if (unknown.length > 0) {
+  console.error(`bench: there is no part ${unknown.join(', ')}; choose of: ${PARTS.join(' ')}`);
+  process.exit(2);
+}
+const parts = words.length === 0 ? PARTS : words;
+await cleanUp();
+await using session = openSession('bench');
+const file = join(process.env['TMPDIR'] ?? '/var/tmp', `${session.id}.raw`);
+
+console.log(
+  `${cpus().length} processors: ${cpus()[0]?.model}; Linux ${release()}; Node ${process.version}\n`,
+);
+if (parts.includes('client') || parts.includes('disk')) {
+  session.hold({ kind: 'file', path: file });
+  await writeRandomFile(file);
+}
+if (parts.includes('client')) console.log(await benchClientRead(file, FILE_BYTES, session));
+if (parts.includes('disk')) console.log(await benchSimulatedDiskRead(file, FILE_BYTES, session));
+if (parts.includes('capture')) console.log(await benchCapture(session));
+
+/** Random, so that no server gains by finding zeros. */
+async function writeRandomFile(path: string): Promise<void> {
+  async function* pieces() {
+    for (let done = 0; done < FILE_BYTES; done += PIECE_BYTES) yield randomBytes(PIECE_BYTES);
+  }
+  await pipeline(Readable.from(pieces()), createWriteStream(path));
+}
