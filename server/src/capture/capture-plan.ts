@@ -1,6 +1,7 @@
 import type { Partition, PartitionTable } from '@diskferry/server-adapter/partitions/partition-table';
 import type { SimulatedDisk } from '@diskferry/server-adapter/simulated-disk';
 import { DiskferryError } from '@diskferry/system/errors';
+import type { Session } from '@diskferry/system/session';
 import type { FileSystem } from '../file-systems/file-system.ts';
 import { recogniseFileSystem } from '../file-systems/recognise.ts';
 import type { Range } from './copy-range.ts';
@@ -31,13 +32,13 @@ export interface CapturePlan {
  *
  * @throws {DiskferryError} `NO_PARTITION_TABLE` when there is neither a table nor a known file system
  */
-export async function planCapture(source: SimulatedDisk, session: FileSystemSession): Promise<CapturePlan> {
+export async function planCapture(source: SimulatedDisk, session: Session): Promise<CapturePlan> {
   const table = await source.readPartitionTable();
   const partitions = table.kind === 'none' ? [wholeDisk(source)] : table.partitions;
   const volumes: Volume[] = [];
   for (const partition of partitions.filter(({ role }) => role !== 'extended')) {
     const device = await source.attachPartition(partition);
-    volumes.push({ partition, device, fileSystem: await recogniseFileSystem(device, session) });
+    volumes.push({ partition, device, fileSystem: await recogniseFileSystem(device, { session }) });
   }
   if (table.kind === 'none' && volumes.every(({ fileSystem }) => fileSystem.how === 'sectors')) {
     throw new DiskferryError(
@@ -66,8 +67,6 @@ export function bytesToMove(fileSystem: FileSystem): number {
       return fileSystem.size;
   }
 }
-
-type FileSystemSession = Parameters<typeof recogniseFileSystem>[1];
 
 function volumeWarnings({ partition, fileSystem }: Volume): string[] {
   return fileSystem.notes.map((note) => `partition ${partition.number}: ${note}`);
