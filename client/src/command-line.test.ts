@@ -1,0 +1,46 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { parseCommandLine } from './command-line.ts';
+
+test('without options the disks of the computer are served read-only on the usual ports', () => {
+  assert.deepEqual(parseCommandLine([]), {
+    action: 'serve',
+    paths: [],
+    sectorSize: 512,
+    writable: false,
+    host: undefined,
+    port: 7000,
+    controlPort: 7001,
+  });
+});
+
+test('every option is understood', () => {
+  const text =
+    '--disk a.img --disk /dev/sdb --sector-size 4096 --writable --listen ::1 --port 0 --control-port 7005 --json';
+  assert.deepEqual(parseCommandLine(text.split(' ')), {
+    action: 'json',
+    paths: ['a.img', '/dev/sdb'],
+    sectorSize: 4096,
+    writable: true,
+    host: '::1',
+    port: 0,
+    controlPort: 7005,
+  });
+  assert.deepEqual(parseCommandLine(['--help', '--port', 'x']), { action: 'help' });
+  assert.deepEqual(parseCommandLine(['--version']), { action: 'version' });
+});
+
+test('a wrong command line is refused with a sentence that names the option', () => {
+  for (const [args, message] of [
+    [['--disks'], /unknown option '--disks'/],
+    [['--disk'], /--disk.*argument missing/],
+    [['disk.img'], /unexpected argument 'disk.img'/],
+    [['--port', '70000'], /--port 70000 is not a number from 0 to 65535/],
+    [['--control-port', '-1'], /--control-port/],
+    [['--disk', 'x', '--sector-size', '520'], /--sector-size 520 is not one of 512, 1024, 2048, 4096/],
+    [['--sector-size', '4096'], /give one with --disk/],
+    [['--listen', 'localhost'], /--listen localhost is not an IP address/],
+  ] as const) {
+    assert.throws(() => parseCommandLine(args), { code: 'USAGE', message });
+  }
+});

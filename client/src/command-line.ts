@@ -1,0 +1,116 @@
+import { isIP } from 'node:net';
+import { parseArgs } from 'node:util';
+import { CLIENT_PORT, CONTROL_PORT } from '@diskferry/protocol/disk-address';
+
+const MAX_PORT = 65_535;
+const DEFAULT_SECTOR_SIZE = 512;
+/** What disks and the kernel's loop devices use. */
+const SECTOR_SIZES = [512, 1024, 2048, 4096] as const;
+
+export const HELP = `Usage: imaging-client [OPTION]...
+Serves the disks of this computer to a diskferry server: as NBD exports, and as
+an inventory over a control channel.
+
+  --disk PATH         serve this block device or plain file instead of the
+                      computer's disks; may be given several times
+  --sector-size N     sector size of plain files: ${SECTOR_SIZES.join(', ')} (default ${DEFAULT_SECTOR_SIZE})
+  --writable          let servers write to the disks (default: read-only)
+  --listen ADDRESS    listen on this address only (default: all)
+  --port N            port of the disks (default ${CLIENT_PORT})
+  --control-port N    port of the control channel (default ${CONTROL_PORT})
+  --json              print the inventory as JSON and exit
+  --version           print the version and exit
+  --help              print this and exit
+`;
+
+/** The command line is wrong; `code` is `USAGE`. */
+export class UsageError extends Error {
+  readonly code = 'USAGE';
+}
+
+export interface ServeOptions {
+  /** Empty: all disks of the computer. */
+  readonly paths: readonly string[];
+  /** Of plain files, in bytes. */
+  readonly sectorSize: number;
+  readonly writable: boolean;
+  readonly host: string | undefined;
+  readonly port: number;
+  readonly controlPort: number;
+}
+
+export type Command =
+  | { readonly action: 'help' | 'version' }
+  | ({ readonly action: 'serve' | 'json' } & ServeOptions);
+
+/**
+ * Understands the command line.
+ *
+ * @throws {UsageError}
+ */
+export function parseCommandLine(args: readonly string[]): Command {
+  const flags = parseFlags(args);
+  if (flags.help === true) return { action: 'help' };
+  if (flags.version === true) return { action: 'version' };
+  const paths = flags.disk ?? [];
+  if (flags['sector-size'] !== undefined && paths.length === 0) {
+    throw new UsageError('--sector-size is for plain files: give one with --disk');
+  }
+  return {
+    action: flags.json === true ? 'json' : 'serve',
+    paths,
+    sectorSize: parseSectorSize(flags['sector-size']),
+    writable: flags.writable ?? false,
+    host: parseHost(flags.listen),
+    port: parsePort('--port', flags.port) ?? CLIENT_PORT,
+    controlPort: parsePort('--control-port', flags['control-port']) ?? CONTROL_PORT,
+  };
+}
+
+function parseFlags(args: readonly string[]) {
+  try {
+    return parseArgs({
+      args: [...args],
+      options: {
+        disk: { type: 'string', multiple: true },
+        'sector-size': { type: 'string' },
+        writable: { type: 'boolean' },
+        listen: { type: 'string' },
+        port: { type: 'string' },
+        'control-port': { type: 'string' },
+        json: { type: 'boolean' },
+        version: { type: 'boolean' },
+        help: { type: 'boolean' },
+      },
+    }).values;
+  } catch (error) {
+    // Node's sentence names the option; its second sentence is about parseArgs itself.
+    const [sentence = ''] = (error as Error).message.split('. ');
+    throw new UsageError(sentence.charAt(0).toLowerCase() + sentence.slice(1));
+  }
+}
+
+function parseSectorSize(text: string | undefined): number {
+  if (text === undefined) return DEFAULT_SECTOR_SIZE;
+  const size = SECTOR_SIZES.find((size) => String(size) === text);
+  if (size === undefined) {
+    throw new UsageError(`--sector-size ${text} is not one of ${SECTOR_SIZES.join(', ')}`);
+  }
+  return size;
+}
+
+/** 0 lets the kernel choose a port. */
+function parsePort(option: string, text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  const port = /^\d{1,5}$/.test(text) ? Number(text) : -1;
+  if (port < 0 || port > MAX_PORT)
+    throw new UsageError(`${option} ${text} is not a number from 0 to ${MAX_PORT}`);
+  return port;
+}
+
+function parseHost(text: string | undefined): string | undefined {
+  if (text !== undefined && isIP(text.replace(/%.*$/, '')) === 0) {
+    throw new UsageError(`--listen ${text} is not an IP address`);
+  }
+  return text;
+}

@@ -1,0 +1,160 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { test } from 'node:test';
+import {
+  type ClientMessage,
+  helloMessage,
+  MAX_CONTROL_MESSAGE_BYTES,
+  parseClientMessage,
+} from '@diskferry/protocol/control';
+import type { Inventory } from '@diskferry/protocol/inventory';
+import { WebSocket } from 'ws';
+import { startControlServer } from './control-server.ts';
+
+const INVENTORY: Inventory = {
+  computer: { product: 'Test', firmware: 'bios' },
+  processors: { model: 'x', sockets: 1, cores: 1, threads: 1 },
+  memoryBytes: 1,
+  nics: [],
+  disks: [],
+};
+
+interface ControlPeer {
+  readonly socket: WebSocket;
+  next(): Promise<ClientMessage>;
+}
+
+/** A client of the control channel that loses no message. */
+function connect(port: number): ControlPeer {
+  const socket = new WebSocket(`ws://127.0.0.1:${port}`);
+  const messages: ClientMessage[] = [];
+  socket.on('message', (data) => messages.push(parseClientMessage(data as Buffer)));
+  return {
+    socket,
+    next: async () => {
+      const bound = AbortSignal.timeout(10_000);
+      while (messages.length === 0) await once(socket, 'message', { signal: bound });
+      return messages.shift() as ClientMessage;
+    },
+  };
+}
+
+async function withServer(
+  options: Partial<Parameters<typeof startControlServer>[0]>,
+  use: (port: number) => Promise<void>,
+): Promise<void> {
+  const server = await startControlServer({
+    port: 0,
+    host: '127.0.0.1',
+    version: '1.2.3',
+    readInventory: () => INVENTORY,
+    ...options,
+  });
+  try {
+    await use(server.port);
+  } finally {
+    await server.close();
+  }
+}
+
+test('a server is greeted and gets the inventory that it asks for', async () => {
+  await withServer({}, async (port) => {
+    const peer = connect(port);
+    assert.deepEqual(await peer.next(), helloMessage('1.2.3'));
+    peer.socket.send('{"type":"get-inventory","id":7}');
+    assert.deepEqual(await peer.next(), { type: 'inventory', id: 7, inventory: INVENTORY });
+  });
+});
+
+test('a bad message gets an error and the connection goes on', async () => {
+  await withServer({}, async (port) => {
+    const peer = connect(port);
+    await peer.next();
+    for (const [bad, expected] of [
+      ['no json', { type: 'error', code: 'CONTROL_INVALID' }],
+      ['[1]', { type: 'error', code: 'CONTROL_INVALID' }],
+      ['{"type":"get-inventory"}', { type: 'error', code: 'CONTROL_INVALID' }],
+      ['{"type":"format-disk","id":3}', { type: 'error', id: 3, code: 'CONTROL_UNKNOWN_TYPE' }],
+      [Buffer.from([0xff, 0xfe]), { type: 'error', code: 'CONTROL_INVALID' }],
+    ] as const) {
+      peer.socket.send(bad);
+      const { message, ...rest } = (await peer.next()) as ClientMessage & { message: string };
+      assert.deepEqual(rest, expected);
+      assert.ok(message.length > 10);
+    }
+    peer.socket.send('{"type":"get-inventory","id":8}');
+    assert.equal((await peer.next()).type, 'inventory');
+  });
+});
+
+test('an error from the server is taken without an answer', async () => {
+  await withServer({}, async (port) => {
+    const peer = connect(port);
+    await peer.next();
+    peer.socket.send('{"type":"error","code":"X","message":"y"}');
+    peer.socket.send('{"type":"get-inventory","id":9}');
+    assert.equal((await peer.next()).type, 'inventory');
+  });
+});
+
+test('an inventory that cannot be read is answered with the reason', async () => {
+  const readInventory = (): never => {
+    throw new Error('no /proc here');
+  };
+  await withServer({ readInventory }, async (port) => {
+    const peer = connect(port);
+    await peer.next();
+    peer.socket.send('{"type":"get-inventory","id":1}');
+    assert.deepEqual(await peer.next(), {
+      type: 'error',
+      id: 1,
+      code: 'INVENTORY_FAILED',
+      message: 'the inventory cannot be read: no /proc here',
+    });
+  });
+});
+
+test('a message over the limit ends its own connection only', async () => {
+  await withServer({}, async (port) => {
+    const [large, other] = [connect(port), connect(port)];
+    await Promise.all([large.next(), other.next()]);
+    large.socket.send(Buffer.alloc(MAX_CONTROL_MESSAGE_BYTES + 1));
+    const [code] = (await once(large.socket, 'close')) as [number];
+    assert.equal(code, 1009);
+    other.socket.send('{"type":"get-inventory","id":2}');
+    assert.equal((await other.next()).type, 'inventory');
+  });
+});
+
+test('a server that answers pings stays, one that does not is cut off', async () => {
+  await withServer({ pingIntervalMs: 50 }, async (port) => {
+    const awake = connect(port);
+    await awake.next();
+    const asleep = new WebSocket(`ws://127.0.0.1:${port}`, { autoPong: false });
+    await once(asleep, 'close', { signal: AbortSignal.timeout(10_000) });
+    awake.socket.send('{"type":"get-inventory","id":4}');
+    assert.equal((await awake.next()).type, 'inventory');
+  });
+});
+
+test('a browser gets a sentence', async () => {
+  await withServer({}, async (port) => {
+    const response = await fetch(`http://127.0.0.1:${port}/`);
+    assert.equal(response.status, 426);
+    assert.match(await response.text(), /speaks WebSocket/);
+  });
+});
+
+test('a port in use is refused with advice', async () => {
+  await withServer({}, async (port) => {
+    await assert.rejects(
+      withServer({ port }, async () => {}),
+      {
+        code: 'LISTEN_FAILED',
+        message: new RegExp(
+          `cannot listen on port ${port}: another program .* choose another with --control-port`,
+        ),
+      },
+    );
+  });
+});

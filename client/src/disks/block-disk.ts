@@ -1,0 +1,170 @@
+import * as fs from 'node:fs';
+import { promisify } from 'node:util';
+import { type Disk, DiskError, type SectorSize } from '@diskferry/protocol/disk';
+import type { LocalDisk } from './local-disk.ts';
+
+/** Zeros are written in pieces of this size, so that a request of 4 GiB needs no memory of 4 GiB. */
+const ZERO_PIECE_BYTES = 1024 * 1024;
+
+const ADVICE: Readonly<Record<string, string>> = {
+  EACCES: 'run the imaging client as root',
+  EBUSY: 'it is mounted or in use by another program of this computer',
+  EIO: 'the disk reports an error or was unplugged',
+  ENODEV: 'the disk was unplugged',
+  ENOENT: 'the disk was unplugged or the file removed',
+  ENOMEDIUM: 'it has no medium',
+  ENXIO: 'the disk was unplugged',
+  EROFS: 'it is write-protected',
+};
+
+const open = promisify(fs.open);
+const close = promisify(fs.close);
+const fstat = promisify(fs.fstat);
+const fdatasync = promisify(fs.fdatasync);
+
+/** A disk over a block device or a plain file of this computer. */
+class BlockDisk implements Disk {
+  readonly size: number;
+  readonly sectorSize: SectorSize;
+  readonly readOnly: boolean;
+  readonly #name: string;
+  readonly #fd: number;
+
+  constructor(fd: number, { info }: LocalDisk, readOnly: boolean) {
+    this.#fd = fd;
+    this.#name = info.name;
+    this.size = info.size;
+    this.sectorSize = info.sectorSize;
+    this.readOnly = readOnly;
+  }
+
+  /** @throws {DiskError} also when the disk ends before the range does: it was unplugged or the file cut short */
+  async read(offset: number, target: Uint8Array): Promise<void> {
+    this.#refuseUnaligned('read', offset, target.length);
+    for (let done = 0; done < target.length; ) {
+      const count = await this.#readOnce(target, done, offset + done);
+      if (count === 0) throw this.#ended('read', offset + done);
+      done += count;
+    }
+  }
+
+  async write(offset: number, data: Uint8Array, { fua = false } = {}): Promise<void> {
+    this.#refuseUnaligned('write', offset, data.length);
+    await this.#writeAll(offset, data);
+    if (fua) await this.flush();
+  }
+
+  async flush(): Promise<void> {
+    if (this.readOnly) return;
+    await fdatasync(this.#fd).catch((cause: unknown) => {
+      throw diskError(`${this.#name}: cannot bring written data to the medium`, cause);
+    });
+  }
+
+  /** Does nothing, which is allowed: Node offers neither BLKDISCARD nor fallocate, and zeros would wear the disk. */
+  async discard(offset: number, length: number): Promise<void> {
+    this.#refuseUnaligned('discard', offset, length);
+  }
+
+  /** Writes the zeros out, also with `mayPunch`: Node offers neither BLKZEROOUT nor fallocate. */
+  async writeZeroes(offset: number, length: number): Promise<void> {
+    this.#refuseUnaligned('write zeros', offset, length);
+    const zeros = Buffer.alloc(Math.min(length, ZERO_PIECE_BYTES));
+    for (let done = 0; done < length; done += zeros.length) {
+      await this.#writeAll(offset + done, zeros.subarray(0, Math.min(zeros.length, length - done)));
+    }
+  }
+
+  async close(): Promise<void> {
+    await close(this.#fd);
+  }
+
+  async #writeAll(offset: number, data: Uint8Array): Promise<void> {
+    for (let done = 0; done < data.length; ) {
+      const count = await this.#writeOnce(data, done, offset + done);
+      if (count === 0) throw this.#ended('write', offset + done);
+      done += count;
+    }
+  }
+
+  // The callback forms: promisify of fs.read makes a result object a call, and a FileHandle costs more still.
+  #readOnce(target: Uint8Array, from: number, offset: number): Promise<number> {
+    return new Promise((resolve, reject) => {
+      fs.read(this.#fd, target, from, target.length - from, offset, (error, count) => {
+        if (error === null) resolve(count);
+        else reject(diskError(`${this.#name}: cannot read at byte ${offset}`, error));
+      });
+    });
+  }
+
+  #writeOnce(data: Uint8Array, from: number, offset: number): Promise<number> {
+    return new Promise((resolve, reject) => {
+      fs.write(this.#fd, data, from, data.length - from, offset, (error, count) => {
+        if (error === null) resolve(count);
+        else reject(diskError(`${this.#name}: cannot write at byte ${offset}`, error));
+      });
+    });
+  }
+
+  #refuseUnaligned(what: string, offset: number, length: number): void {
+    const { logical } = this.sectorSize;
+    if (what !== 'read' && this.readOnly) {
+      throw new DiskError('EPERM', `${this.#name}: cannot ${what}: the disk is served read-only`);
+    }
+    if (offset % logical !== 0 || length % logical !== 0) {
+      throw new DiskError(
+        'EINVAL',
+        `${this.#name}: cannot ${what} ${length} bytes at byte ${offset}: ` +
+          `offset and length must be multiples of the sector size, ${logical} bytes`,
+      );
+    }
+  }
+
+  #ended(what: string, offset: number): DiskError {
+    return new DiskError(
+      'EIO',
+      `${this.#name}: cannot ${what} at byte ${offset}: the disk ends there, although it had ${this.size} bytes; ` +
+        'it was unplugged or the file was cut short',
+    );
+  }
+}
+
+/**
+ * Opens a disk, read-only unless `writable`; a write-protected disk is opened read-only all the same. A block
+ * device is opened for writing only if nothing on this computer uses it.
+ *
+ * @throws {DiskError} with the disk's name
+ */
+export async function openBlockDisk(disk: LocalDisk, { writable = false } = {}): Promise<Disk> {
+  const readOnly = !writable || disk.info.readOnly;
+  const fd = await open(disk.path, openFlags(disk, readOnly)).catch((cause: unknown) => {
+    throw diskError(`${disk.info.name}: cannot open ${disk.path}`, cause);
+  });
+  try {
+    if (disk.kind === 'file') await refuseChangedFile(fd, disk);
+    return new BlockDisk(fd, disk, readOnly);
+  } catch (error) {
+    await close(fd);
+    throw error;
+  }
+}
+
+function openFlags({ kind }: LocalDisk, readOnly: boolean): number {
+  if (readOnly) return fs.constants.O_RDONLY;
+  // Without O_CREAT, O_EXCL means for a block device: fail with EBUSY while it is mounted (open(2)).
+  return fs.constants.O_RDWR | (kind === 'block-device' ? fs.constants.O_EXCL : 0);
+}
+
+async function refuseChangedFile(fd: number, { info, path }: LocalDisk): Promise<void> {
+  const { size } = await fstat(fd);
+  if (size < info.size) {
+    throw new DiskError('EIO', `${info.name}: ${path} had ${info.size} bytes and has ${size} now`);
+  }
+}
+
+/** The error of a system call as a sentence with the disk's name and, where it is known, the likely reason. */
+function diskError(what: string, cause: unknown): DiskError {
+  const errno = (cause as NodeJS.ErrnoException).code ?? 'EIO';
+  const advice = ADVICE[errno];
+  return new DiskError(errno, `${what}: ${errno}${advice === undefined ? '' : `, ${advice}`}`, { cause });
+}

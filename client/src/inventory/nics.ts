@@ -1,0 +1,36 @@
+import { existsSync } from 'node:fs';
+import { networkInterfaces } from 'node:os';
+import { basename } from 'node:path';
+import type { NicInfo } from '@diskferry/protocol/inventory';
+import { listFolder, readAttribute, readNumber, resolveLink } from '../sysfs.ts';
+
+export type InterfaceAddresses = ReturnType<typeof networkInterfaces>;
+
+/** ARPHRD_ETHER of the kernel's if_arp.h, which is also the type of wireless cards. */
+const ETHERNET = 1;
+
+/** The network cards of the computer: those behind which hardware stands, not bridges, tunnels or the loopback. */
+export function readNics(sysRoot = '/sys', interfaces: InterfaceAddresses = networkInterfaces()): NicInfo[] {
+  return listFolder(`${sysRoot}/class/net`)
+    .filter((name) => isNic(`${sysRoot}/class/net/${name}`))
+    .toSorted((a, b) => a.localeCompare(b, 'en', { numeric: true }))
+    .map((name) => describeNic(`${sysRoot}/class/net/${name}`, name, interfaces));
+}
+
+function isNic(folder: string): boolean {
+  return existsSync(`${folder}/device`) && readNumber(folder, 'type') === ETHERNET;
+}
+
+function describeNic(folder: string, name: string, interfaces: InterfaceAddresses): NicInfo {
+  const driver = resolveLink(`${folder}/device/driver`);
+  // A card that is down gives EINVAL, one without a known speed -1.
+  const speedMbps = readNumber(folder, 'speed') ?? -1;
+  return {
+    name,
+    mac: readAttribute(folder, 'address') ?? '',
+    ...(driver === undefined ? {} : { driver: basename(driver) }),
+    linkUp: readNumber(folder, 'carrier') === 1,
+    ...(speedMbps > 0 ? { speedMbps } : {}),
+    addresses: (interfaces[name] ?? []).map(({ address }) => address),
+  };
+}

@@ -1,0 +1,37 @@
+import type { Disk } from '@diskferry/protocol/disk';
+import type { ActivityBook, DiskUse } from './activity.ts';
+
+/** A disk that writes down what one connection does with it, until it is closed. */
+export function countedDisk(disk: Disk, use: DiskUse, book: ActivityBook): Disk {
+  const watched = async <T>(operation: Promise<T>): Promise<T> => {
+    try {
+      return await operation;
+    } catch (error) {
+      book.fail(use.disk, error instanceof Error ? error.message : String(error));
+      throw error;
+    }
+  };
+  return {
+    size: disk.size,
+    sectorSize: disk.sectorSize,
+    readOnly: disk.readOnly,
+    read: async (offset, target) => {
+      await watched(disk.read(offset, target));
+      use.bytesRead += target.length;
+    },
+    write: async (offset, data, options) => {
+      await watched(disk.write(offset, data, options));
+      use.bytesWritten += data.length;
+    },
+    flush: () => watched(disk.flush()),
+    discard: (offset, length) => watched(disk.discard(offset, length)),
+    writeZeroes: async (offset, length, options) => {
+      await watched(disk.writeZeroes(offset, length, options));
+      use.bytesWritten += length;
+    },
+    close: () => {
+      book.end(use);
+      return disk.close();
+    },
+  };
+}

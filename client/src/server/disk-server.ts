@@ -1,0 +1,76 @@
+import { createServer, type Socket } from 'node:net';
+import { debuglog } from 'node:util';
+import { type ExportCatalog, serveConnection } from '@diskferry/protocol/nbd/server';
+import { listen } from './listen.ts';
+
+const debug = debuglog('diskferry:server');
+
+/**
+ * Each connection may hold a few requests in memory, and the client runs in 256 MB. A server needs four or so per
+ * disk (nbdcopy's default).
+ */
+const MAX_CONNECTIONS = 32;
+/** A server that was switched off is noticed after this silence and some probes, in ms. */
+const KEEP_ALIVE_AFTER_MS = 30_000;
+
+export interface DiskServerOptions {
+  readonly port: number;
+  readonly host?: string | undefined;
+  readonly catalogFor: (peer: string) => ExportCatalog;
+  readonly maxConnections?: number;
+}
+
+export interface DiskServer {
+  readonly port: number;
+  /** Ends all connections; resolves when their disks are closed. */
+  close(): Promise<void>;
+}
+
+/**
+ * Serves disks as NBD exports over TCP. What goes wrong on one connection ends that connection only.
+ *
+ * @throws {ListenError}
+ */
+export async function startDiskServer(options: DiskServerOptions): Promise<DiskServer> {
+  const { catalogFor, maxConnections = MAX_CONNECTIONS } = options;
+  const connections = new Map<Socket, Promise<void>>();
+  const server = createServer(
+    { noDelay: true, keepAlive: true, keepAliveInitialDelay: KEEP_ALIVE_AFTER_MS },
+    (socket) => {
+      const served = serveSocket(socket, catalogFor).finally(() => connections.delete(socket));
+      connections.set(socket, served);
+    },
+  );
+  server.maxConnections = maxConnections;
+  server.on('drop', (data) => debug('refused %s: %d connections', data?.remoteAddress, maxConnections));
+  const port = await listen(server, { ...options, option: '--port' });
+  // After listening, an error concerns one connection that could not be accepted, such as EMFILE.
+  server.on('error', (error) => debug('cannot accept a connection: %s', error.message));
+  return {
+    port,
+    close: async () => {
+      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+      for (const socket of connections.keys()) socket.destroy();
+      await Promise.all(connections.values());
+      await closed;
+    },
+  };
+}
+
+async function serveSocket(socket: Socket, catalogFor: DiskServerOptions['catalogFor']): Promise<void> {
+  const peer = peerOf(socket);
+  // An error event without a listener would end the process; serveConnection may be done before it comes.
+  socket.on('error', (error) => debug('%s: %s', peer, error.message));
+  try {
+    await serveConnection(socket, catalogFor(peer));
+  } catch (error) {
+    debug('%s: %s', peer, error instanceof Error ? error.message : error);
+  } finally {
+    socket.destroy();
+  }
+}
+
+/** IPv4 addresses come as "::ffff:10.0.2.2" from a socket that serves both protocols. */
+function peerOf({ remoteAddress = 'unknown' }: Socket): string {
+  return remoteAddress.replace(/^::ffff:(?=\d+\.)/, '');
+}

@@ -1,0 +1,127 @@
+import { CLIENT_PORT, formatDiskAddress, formatHostAddress } from '@diskferry/protocol/disk-address';
+import type { ComputerInfo, DiskInfo, Inventory, NicInfo } from '@diskferry/protocol/inventory';
+import { diskTraits } from './disks/disk-description.ts';
+import { formatSize } from './disks/disk-size.ts';
+import type { DiskActivity } from './server/activity.ts';
+
+/** A text console shows 80 columns; a full line would leave an empty one below it on some. */
+const MAX_COLUMNS = 79;
+/** With both full, the text has 24 of a console's 25 lines. */
+const MAX_DISKS = 9;
+const MAX_NICS = 4;
+
+/** What a person in front of the computer wants to know. */
+export interface StatusState {
+  readonly version: string;
+  readonly inventory: Inventory;
+  /** Port of the disks. */
+  readonly port: number;
+  /** The address listened on, where it is one only. */
+  readonly host: string | undefined;
+  readonly writable: boolean;
+}
+
+/** The screen of the imaging client: at most 79 columns and 24 lines. */
+export function statusText(state: StatusState): string {
+  const { inventory, writable } = state;
+  const address = reachableAddress(state);
+  return [
+    `diskferry imaging client ${state.version}`,
+    '',
+    `Computer: ${describeComputer(inventory)}`,
+    'Network:',
+    ...shorten(inventory.nics.map(nicLine), MAX_NICS, 'network cards'),
+    ...(inventory.nics.length === 0 ? ['  no network card was found'] : []),
+    `Disks${writable ? ' (a server may write to them)' : ' (read-only)'}:`,
+    ...shorten(inventory.disks.map(diskLine), MAX_DISKS, 'disks'),
+    ...(inventory.disks.length === 0 ? ['  no disk was found'] : []),
+    '',
+    ...whatToType(state, address),
+    address === undefined ? 'no network address yet; waiting for the server' : 'waiting for the server',
+    '',
+  ]
+    .map((line) => cut(line))
+    .join('\n');
+}
+
+/** What servers do with the disks: one line a disk that was used. */
+export function activityText(activities: readonly DiskActivity[]): string {
+  return activities.map((activity) => `${cut(activityLine(activity))}\n`).join('');
+}
+
+function activityLine({ disk, connections, peers, bytesRead, bytesWritten, ...rest }: DiskActivity): string {
+  return [
+    `connected: ${connections}${connections === 0 ? '' : ` from ${peers.join(' and ')}`}`,
+    `${disk}: ${formatSize(bytesRead)} read`,
+    ...(bytesWritten === 0 ? [] : [`${formatSize(bytesWritten)} written`]),
+    ...(rest.errors === 0 ? [] : [`${rest.errors} errors, the last: ${rest.lastError}`]),
+  ].join(', ');
+}
+
+function describeComputer({ computer, memoryBytes }: Inventory): string {
+  const name = computerName(computer);
+  return [
+    name === '' ? 'unknown make' : name,
+    ...(computer.serial === undefined ? [] : [`serial ${computer.serial}`]),
+    `${formatSize(memoryBytes)} memory`,
+    computer.firmware.toUpperCase(),
+  ].join(', ');
+}
+
+function computerName({ manufacturer, product }: ComputerInfo): string {
+  return [manufacturer, product].filter((word) => word !== undefined).join(' ');
+}
+
+function nicLine({ name, mac, linkUp, addresses }: NicInfo): string {
+  const missing = linkUp ? 'no address' : 'no link';
+  return `  ${name}  ${mac}  ${addresses.length === 0 ? missing : addresses.toSorted(byUse).join('  ')}`;
+}
+
+/** IPv4 first: it is what people type. */
+function byUse(a: string, b: string): number {
+  return Number(a.includes(':')) - Number(b.includes(':'));
+}
+
+function diskLine(disk: DiskInfo): string {
+  const facts = [
+    ...(disk.model === undefined ? [] : [disk.model]),
+    ...diskTraits(disk),
+    ...(disk.serial === undefined ? [] : [`serial ${disk.serial}`]),
+  ];
+  return `  ${disk.name.padEnd(8)} ${formatSize(disk.size).padStart(9)}  ${facts.join(', ')}`;
+}
+
+function whatToType({ inventory, port }: StatusState, host: string | undefined): string[] {
+  const disk = inventory.disks.find(({ removable }) => !removable) ?? inventory.disks[0];
+  if (host === undefined || disk === undefined) return [];
+  const name = disk.name.replace(/^.*\//, '');
+  return [
+    'On the server, type:',
+    `  diskferry capture ${diskAddress(disk, { host, port })} ${name}.qcow2`,
+    '',
+  ];
+}
+
+function diskAddress({ name, transport }: DiskInfo, { host, port }: { host: string; port: number }): string {
+  if (transport === 'file') return formatDiskAddress({ transport: 'tcp', host, port, exportName: name });
+  const authority = formatHostAddress({ host, port });
+  return `/dev/${name}@${port === CLIENT_PORT ? authority.replace(/:\d+$/, '') : authority}`;
+}
+
+/** An address under which a server reaches this computer: IPv4 if there is one, never a link-local one. */
+function reachableAddress({ host, inventory }: StatusState): string | undefined {
+  if (host !== undefined && host !== '0.0.0.0' && host !== '::') return host;
+  return inventory.nics
+    .flatMap(({ addresses }) => addresses)
+    .filter((address) => !/^(fe[89ab][0-9a-f]:|169\.254\.)/i.test(address))
+    .toSorted(byUse)[0];
+}
+
+function shorten(lines: readonly string[], max: number, what: string): readonly string[] {
+  if (lines.length <= max) return lines;
+  return [...lines.slice(0, max - 1), `  and ${lines.length - max + 1} more ${what}`];
+}
+
+function cut(line: string): string {
+  return line.length <= MAX_COLUMNS ? line : `${line.slice(0, MAX_COLUMNS - 3)}...`;
+}
