@@ -1,5 +1,5 @@
 import './thread-pool.ts';
-import { type Command, HELP, parseCommandLine, type ServeOptions, UsageError } from './command-line.ts';
+import { HELP, parseCommandLine, type ServeOptions, UsageError } from './command-line.ts';
 import { createDiskList, type DiskListOptions } from './disks/disk-list.ts';
 import { NamedDiskError } from './disks/named-disk.ts';
 import { startImagingClient } from './imaging-client.ts';
@@ -10,7 +10,8 @@ import { VERSION } from './version.ts';
 const EXIT_FAILED = 1;
 const EXIT_USAGE = 2;
 
-async function perform(command: Command): Promise<void> {
+async function main(): Promise<void> {
+  const command = parseCommandLine(process.argv.slice(2));
   switch (command.action) {
     case 'help':
       return print(HELP);
@@ -46,8 +47,5 @@ function fail(error: unknown): void {
   process.exitCode = error instanceof UsageError ? EXIT_USAGE : EXIT_FAILED;
 }
 
-try {
-  await perform(parseCommandLine(process.argv.slice(2)));
-} catch (error) {
-  fail(error);
-}
+// No top-level await: the executable holds a CommonJS bundle, as ws needs `require`.
+main().catch(fail);
