@@ -57,8 +57,13 @@ function consoleArguments({ serialSocket, serialLog, qmpSocket }: Surroundings):
   const log = `logfile=${escapeValue(serialLog)},logappend=on`;
   return [
     ['-chardev', `socket,id=serial,path=${escapeValue(serialSocket)},${log}`, '-serial', 'chardev:serial'],
-    ['-chardev', `socket,id=qmp,path=${escapeValue(qmpSocket)}`, '-mon', 'chardev=qmp,mode=control'],
+    ['-chardev', markOf(qmpSocket), '-mon', 'chardev=qmp,mode=control'],
   ].flat();
+}
+
+/** The word of the command line that no other process has: by it a clean-up finds the machine. */
+export function markOf(qmpSocket: string): string {
+  return `socket,id=qmp,path=${escapeValue(qmpSocket)}`;
 }
 
 function firmwareArguments(files: FirmwareFiles | undefined): string[] {

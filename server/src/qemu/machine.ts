@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { DiskferryError } from '@diskferry/system/errors';
 import type { Session } from '@diskferry/system/session';
 import { awaitCaller } from './awaited-caller.ts';
-import { commandLine, type Surroundings } from './command-line.ts';
+import { commandLine, markOf, type Surroundings } from './command-line.ts';
 import { prepareUefi } from './firmware.ts';
 import { freePort } from './free-port.ts';
 import type { MachineDescription } from './machine-description.ts';
@@ -57,7 +57,7 @@ async function startOnce(
   const around = await prepareSurroundings(description, session);
   const callers = await Promise.all([awaitCaller(around.serialSocket), awaitCaller(around.qmpSocket)]);
   try {
-    const qemu = await startQemu(commandLine(description, around), session);
+    const qemu = await startQemu(commandLine(description, around), markOf(around.qmpSocket), session);
     const sockets = await Promise.race([Promise.all(callers.map(({ caller }) => caller)), qemu.exited]);
     if (!Array.isArray(sockets)) return sockets;
     const [serialSocket, qmpSocket] = sockets;

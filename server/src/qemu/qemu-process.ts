@@ -2,7 +2,6 @@ import { spawn } from 'node:child_process';
 import { debuglog } from 'node:util';
 import { DiskferryError } from '@diskferry/system/errors';
 import { installHint } from '@diskferry/system/packages';
-import { identifyProcess } from '@diskferry/system/process-identity';
 import type { Resource } from '@diskferry/system/resource';
 import { type Command, shellQuote } from '@diskferry/system/run';
 import type { Session } from '@diskferry/system/session';
@@ -30,20 +29,22 @@ export interface QemuProcess {
  * Starts QEMU, which outlives the call: so not through `run()`. It is held by the session instead, and has a
  * process group of its own, so that Ctrl-C ends the work in our order and not the machine first.
  *
+ * @param mark a word of the command that no other process has, by which a clean-up finds it
  * @throws {DiskferryError} `COMMAND_MISSING` when QEMU is not installed
  */
-export async function startQemu(command: Command, session: Session): Promise<QemuProcess> {
+export async function startQemu(command: Command, mark: string, session: Session): Promise<QemuProcess> {
   const [program, ...args] = command;
   debug('%s', shellQuote(command));
+  const daemon: Resource = { kind: 'daemon', argument: mark, name: program };
+  session.hold(daemon);
   const child = spawn(program, args, { stdio: ['ignore', 'ignore', 'pipe'], detached: true });
   let stderr = '';
   child.stderr.on('data', (piece: Buffer) => {
     stderr = (stderr + piece.toString()).slice(-MAX_STDERR_CHARACTERS);
   });
-  let resource: Resource | undefined;
   const exited = new Promise<MachineExit>((resolve) => {
     child.once('close', (code, signal) => {
-      if (resource !== undefined) session.drop(resource);
+      session.drop(daemon);
       resolve({ exitCode: code ?? undefined, signal: signal ?? undefined, stderr });
     });
   });
@@ -51,19 +52,11 @@ export async function startQemu(command: Command, session: Session): Promise<Qem
     child.once('error', (cause) => reject(notStarted(program, cause)));
     child.once('spawn', () => resolve(child.pid ?? 0));
   });
-  const identity = identifyProcess(pid);
-  if (identity !== undefined) {
-    resource = { kind: 'process', ...identity, name: program };
-    session.hold(resource);
-  }
-  return {
-    pid,
-    exited,
-    kill: async () => {
-      child.kill('SIGKILL');
-      return exited;
-    },
+  const kill = async (): Promise<MachineExit> => {
+    child.kill('SIGKILL');
+    return exited;
   };
+  return { pid, exited, kill };
 }
 
 function notStarted(program: string, cause: Error): DiskferryError {

@@ -1,0 +1,57 @@
+#!/bin/sh
+# Makes the Debian system of the source computers and writes it as a tar archive.
+# Usage: debian.sh ARCHIVE MIRROR
+# The password of root is "ferry".
+set -eu
+archive=$1
+mirror=$2
+
+# What no virtual machine of the tests ever loads: most of a Debian kernel's size.
+drivers='sound drivers/gpu drivers/media drivers/net/wireless drivers/infiniband drivers/staging drivers/isdn
+drivers/iio drivers/hwmon drivers/input drivers/hid drivers/usb/serial drivers/usb/gadget drivers/bluetooth
+drivers/nfc drivers/video drivers/mtd drivers/comedi drivers/accel drivers/platform drivers/leds drivers/power
+drivers/mfd drivers/regulator drivers/thunderbolt drivers/crypto drivers/firewire drivers/pcmcia drivers/edac
+drivers/target drivers/scsi drivers/net/ethernet drivers/net/can drivers/net/wan drivers/net/usb drivers/net/dsa
+drivers/tty drivers/block/drbd net/bluetooth net/wireless net/mac80211 net/sctp net/tipc net/batman-adv net/can
+net/ceph net/sunrpc net/rxrpc net/netfilter net/sched net/mac802154 net/openvswitch net/dccp net/rds net/smc
+fs/ocfs2 fs/gfs2 fs/ceph fs/nfs fs/nfsd fs/cifs fs/xfs fs/btrfs fs/f2fs fs/jfs fs/reiserfs fs/dlm fs/afs
+fs/ubifs fs/nilfs2 fs/udf fs/orangefs fs/ksmbd fs/bcachefs'
+# The few of them that the tests need after all.
+kept='drivers/scsi/sd_mod.ko drivers/scsi/scsi_mod.ko drivers/scsi/scsi_common.ko drivers/scsi/virtio_scsi.ko
+drivers/scsi/sr_mod.ko drivers/scsi/sg.ko drivers/scsi/uas.ko drivers/net/ethernet/intel/e1000
+drivers/net/ethernet/intel/e1000e drivers/input/serio drivers/input/keyboard drivers/input/evdev.ko'
+
+rules=$(mktemp)
+trap 'rm -f "$rules"' EXIT
+{
+  for path in $drivers; do echo "path-exclude=/lib/modules/*/kernel/$path/*"; done
+  for path in $kept; do
+    echo "path-include=/lib/modules/*/kernel/$path"
+    echo "path-include=/lib/modules/*/kernel/$path/*"
+  done
+  for path in doc man info locale lintian bug; do echo "path-exclude=/usr/share/$path/*"; done
+  echo 'path-include=/usr/share/doc/*/copyright'
+} >"$rules"
+
+packages=systemd-sysv,udev,dbus,kmod,e2fsprogs,linux-image-amd64,initramfs-tools,zstd,iputils-ping,iproute2
+packages=$packages,libcap2-bin,acl,attr,procps,less,perl,openssh-client
+
+# shellcheck disable=SC2016 # "$1" is for the hooks: the folder of the new system
+mmdebstrap --variant=minbase --mode=root --include="$packages" \
+  --aptopt='Apt::Install-Recommends "false"' --aptopt='Acquire::Languages "none"' \
+  --setup-hook="mkdir -p \"\$1/etc/dpkg/dpkg.cfg.d\" \"\$1/etc/initramfs-tools/conf.d\"
+    cp $rules \"\$1/etc/dpkg/dpkg.cfg.d/small\"" \
+  --essential-hook='mkdir -p "$1/etc/initramfs-tools/conf.d"
+    printf "MODULES=list\nCOMPRESS=zstd\n" >"$1/etc/initramfs-tools/conf.d/small"
+    for module in ahci ata_piix sd_mod nvme virtio_pci virtio_blk virtio_scsi xhci_pci usb_storage uas ext4; do
+      echo "$module"
+    done >"$1/etc/initramfs-tools/modules"' \
+  --customize-hook='echo ferryman >"$1/etc/hostname"
+    printf "127.0.0.1 localhost\n127.0.1.1 ferryman\n" >"$1/etc/hosts"
+    echo root:ferry | chroot "$1" chpasswd
+    chroot "$1" systemctl mask apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer \
+      e2scrub_all.timer e2scrub_reap.service fstrim.timer systemd-timesyncd.service \
+      systemd-networkd-wait-online.service getty@tty1.service
+    chroot "$1" systemctl enable serial-getty@ttyS0.service
+    rm -rf "$1"/var/cache/apt/* "$1"/var/lib/apt/lists/*' \
+  --format=tar bookworm "$archive" "$mirror"

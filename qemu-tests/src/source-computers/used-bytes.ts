@@ -1,0 +1,32 @@
+import { run } from '@diskferry/system/run';
+import type { Layout } from './layout.ts';
+
+/**
+ * What the files of a disk take, in bytes: for ext4 the blocks in use without the file system's own overhead (what
+ * df shows), for FAT the clusters of its files. Reads the disk without mounting it.
+ */
+export async function usedBytesOf(disk: string, { root, esp }: Layout): Promise<number> {
+  const rootBytes = await ext4UsedBytes(disk, root.start);
+  return esp === undefined ? rootBytes : rootBytes + (await fatUsedBytes(disk, esp.start));
+}
+
+async function ext4UsedBytes(disk: string, start: number): Promise<number> {
+  const { stdout } = await run(['dumpe2fs', '-h', `${disk}?offset=${start}`]);
+  const blocks = headerNumber(stdout, 'Block count');
+  const unused = headerNumber(stdout, 'Free blocks') + headerNumber(stdout, 'Overhead clusters');
+  return (blocks - unused) * headerNumber(stdout, 'Block size');
+}
+
+function headerNumber(header: string, name: string): number {
+  const text = new RegExp(`^${name}:\\s+(\\d+)$`, 'm').exec(header)?.[1];
+  if (text === undefined) throw new Error(`dumpe2fs printed no "${name}"`);
+  return Number(text);
+}
+
+async function fatUsedBytes(disk: string, start: number): Promise<number> {
+  const image = `${disk}@@${start}`;
+  const { stdout: total } = await run(['mdir', '-i', image, '-/', '::/']);
+  const inFiles = /Total files listed:\s+\d+ files?\s+([\d ]+) bytes/.exec(total)?.[1];
+  if (inFiles === undefined) throw new Error(`mdir printed no total for ${image}`);
+  return Number(inFiles.replaceAll(' ', ''));
+}
