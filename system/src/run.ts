@@ -27,6 +27,8 @@ export interface RunOptions {
   readonly okExitCodes?: readonly number[];
   /** Open files of this process that the program gets as descriptors 3, 4, and so on; not together with `input`. */
   readonly inheritedFiles?: readonly number[];
+  /** How the output's bytes become text: "latin1" keeps each byte as one character, for names that are not UTF-8. */
+  readonly encoding?: 'utf8' | 'latin1';
   /** Called with the process id as soon as the program runs, to register it. */
   readonly onStart?: (pid: number) => void;
 }
@@ -73,6 +75,7 @@ export async function run(command: Command, options: RunOptions = {}): Promise<R
     ...(options.timeoutMs === undefined ? {} : { timeout: options.timeoutMs }),
     ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
     env: { ...options.env, LC_ALL: 'C.UTF-8', TZ: 'UTC' },
+    encoding: options.encoding ?? 'utf8',
     maxBuffer: MAX_OUTPUT_BYTES,
     forceKillAfterDelay: TERMINATION_GRACE_MS,
     stripFinalNewline: false,

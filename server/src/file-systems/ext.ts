@@ -1,0 +1,226 @@
+import { statfs, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { messageOf } from '@diskferry/system/errors';
+import { CommandError } from '@diskferry/system/run';
+import type { Session } from '@diskferry/system/session';
+import { sizeOfDevice } from './block-device.ts';
+import type { Signature } from './blkid.ts';
+import { copyTree } from './copy-tree.ts';
+import { FileSystemError } from './errors.ts';
+import { readJournal } from './ext-journal.ts';
+import { type Journal, lastingFeatures, mke2fsCommand, runMke2fs } from './ext-mke2fs.ts';
+import {
+  carrySettings,
+  type ExtSuperblock,
+  readSuperblock,
+  resumeJournal,
+  suspendJournal,
+} from './ext-superblock.ts';
+import type { CopyContext, FileSystem } from './file-system.ts';
+import { withMount } from './mount.ts';
+import { sectorsFileSystem } from './sectors.ts';
+import { trimFreeSpace } from './trim.ts';
+
+/**
+ * The ext4 driver of the kernel serves ext2 and ext3 too, and only as "ext4" it takes an ext3 whose journal is
+ * suspended.
+ */
+const KERNEL_DRIVER = 'ext4';
+const SOURCE_OPTIONS = ['ro', 'noatime'];
+/** noinit_itable: the inode tables of a fresh sparse disk are zeros already. */
+const DESTINATION_OPTIONS = ['rw', 'noatime', 'noinit_itable', 'acl', 'user_xattr', 'errors=remount-ro'];
+
+/** Contents that a copy of files cannot carry, and why. */
+const NOT_BY_FILES: Readonly<Record<string, string>> = {
+  encrypt: 'it has encrypted folders, whose files cannot be read without their keys',
+  verity: 'it has files under fs-verity, whose protection a copy would lose',
+  casefold: 'it has folders that ignore upper and lower case, whose flag a copy would lose',
+  journal_dev: 'it is the journal of another file system',
+  shared_blocks: 'its files share blocks and cannot be written',
+  'read-only': 'it is marked as read-only for ever',
+};
+
+/** Every kernel and every mke2fs of the last ten years can make these: no trial is needed. */
+const ORDINARY_FEATURES = new Set(
+  (
+    'has_journal ext_attr resize_inode dir_index sparse_super large_file filetype extent 64bit flex_bg huge_file ' +
+    'uninit_bg dir_nlink extra_isize metadata_csum meta_bg needs_recovery'
+  ).split(' '),
+);
+
+/**
+ * Examines an ext2, ext3 or ext4 file system. With a session it is also mounted for a moment, which replays its
+ * journal, so that what cannot be mounted is known before anything is written.
+ */
+export async function recogniseExt(
+  device: string,
+  signature: Signature,
+  session: Session | undefined,
+): Promise<FileSystem> {
+  const { type, uuid, label } = signature;
+  const size = await sizeOfDevice(device);
+  const superblock = await readSuperblock(device);
+  const reason =
+    reasonAgainstFiles(superblock) ??
+    (session && ((await mountingFails(device, session)) ?? (await twinFails(superblock, session))));
+  if (reason !== undefined) {
+    const sentence = `this ${type} file system is copied as sectors: ${reason}`;
+    return sectorsFileSystem({ type, uuid, label, size, reason: sentence });
+  }
+  const usedBytes = session ? await usedAsMounted(device, session) : usedOf(superblock);
+  const journal = await readJournal(device);
+  return {
+    type,
+    uuid,
+    label,
+    size,
+    usedBytes,
+    how: 'files',
+    notes: notesOf(superblock),
+    create: (destination, context) => createExt(superblock, journal, destination, context),
+    copy: (source, destination, context) => copyExt(superblock, source, destination, context),
+  };
+}
+
+function reasonAgainstFiles({ features, journalInode }: ExtSuperblock): string | undefined {
+  const feature = features.find((name) => NOT_BY_FILES[name] !== undefined);
+  if (feature !== undefined) return NOT_BY_FILES[feature];
+  if (features.includes('has_journal') && journalInode === 0) return 'its journal is on another device';
+  const unknown = features.find((name) => name.startsWith('FEATURE_'));
+  return unknown && `it has the feature ${unknown}, which is not known here`;
+}
+
+function notesOf({ features, hasErrors }: ExtSuperblock): string[] {
+  const notes: string[] = [];
+  if (features.includes('needs_recovery')) {
+    notes.push('it was not unmounted: its journal is replayed on the server, not on the disk');
+  }
+  if (hasErrors) notes.push('it has recorded errors: check it with e2fsck');
+  if (features.includes('quota'))
+    notes.push('its quotas are counted anew; the limits set in them are not copied');
+  return notes;
+}
+
+async function mountingFails(device: string, session: Session): Promise<string | undefined> {
+  return withMount(
+    session,
+    device,
+    { type: KERNEL_DRIVER, options: SOURCE_OPTIONS },
+    async () => undefined,
+  ).catch((error: unknown) => `the kernel of this server does not mount it (${refusalIn(error)})`);
+}
+
+/** What a failing command said. A missing program or an abort is no property of the file system. */
+function refusalIn(error: unknown): string {
+  if (!(error instanceof CommandError) || error.code !== 'COMMAND_FAILED') throw error;
+  return messageOf(error).split('\n')[0] ?? '';
+}
+
+async function usedAsMounted(device: string, session: Session): Promise<number> {
+  return withMount(session, device, { type: KERNEL_DRIVER, options: SOURCE_OPTIONS }, async (folder) => {
+    const { blocks, bfree, bsize } = await statfs(folder);
+    return (blocks - bfree) * bsize;
+  });
+}
+
+function usedOf({ blockCount, freeBlocks, blockSize }: ExtSuperblock): number {
+  return (blockCount - freeBlocks) * blockSize;
+}
+
+const TRIAL_BYTES = 64 * 1024 * 1024;
+const TRIAL_INODES = 1024;
+
+/** Makes and mounts a small twin when it has features that this server's mke2fs or kernel may lack. */
+async function twinFails(superblock: ExtSuperblock, session: Session): Promise<string | undefined> {
+  if (superblock.features.every((feature) => ORDINARY_FEATURES.has(feature))) return undefined;
+  const path = join(session.folder, 'trial-file-system');
+  const file = { kind: 'file', path } as const;
+  session.hold(file);
+  try {
+    await writeFile(path, '');
+    const blockCount = TRIAL_BYTES / superblock.blockSize;
+    const small = {
+      ...superblock,
+      blockCount,
+      inodeCount: TRIAL_INODES,
+      reservedGdtBlocks: 1,
+      groupsPerFlex: 16,
+    };
+    const journalBlocks = blockCount / 8;
+    await runMke2fs(mke2fsCommand(small, { blocks: journalBlocks, fastCommitBlocks: 0 }, path), undefined);
+    await withMount(session, path, { type: KERNEL_DRIVER, options: ['loop'] }, async () => {});
+    return undefined;
+  } catch (error) {
+    return `this server cannot make such a file system (${refusalIn(error)})`;
+  } finally {
+    await session.release(file);
+  }
+}
+
+async function createExt(
+  superblock: ExtSuperblock,
+  journal: Journal,
+  device: string,
+  { signal, warn }: CopyContext,
+): Promise<void> {
+  const room = await sizeOfDevice(device);
+  const needed = superblock.blockCount * superblock.blockSize;
+  if (room < needed) {
+    const message = `${device} has ${room} bytes, the file system to make there needs ${needed}`;
+    throw new FileSystemError('DESTINATION_FULL', message);
+  }
+  await runMke2fs(mke2fsCommand(superblock, journal, device), signal);
+  await carrySettings(superblock, device);
+  for (const difference of await twinDifferences(superblock, journal, device)) warn(difference);
+}
+
+/** Sizes that mke2fs may have rounded, by the name that dumpe2fs gives them. */
+const COMPARED = [
+  'inodeCount',
+  'blockCount',
+  'blockSize',
+  'clusterSize',
+  'blocksPerGroup',
+  'inodesPerGroup',
+  'inodeSize',
+  'uuid',
+  'reservedGdtBlocks',
+  'groupsPerFlex',
+] as const satisfies readonly (keyof ExtSuperblock)[];
+
+async function twinDifferences(source: ExtSuperblock, journal: Journal, device: string): Promise<string[]> {
+  const twin = await readSuperblock(device);
+  const differences = COMPARED.filter((name) => twin[name] !== source[name]).map(
+    (name) => `the ${name} of the new file system is ${twin[name]}, it was ${source[name]}`,
+  );
+  const [features, wanted] = [lastingFeatures(twin).join(' '), lastingFeatures(source).join(' ')];
+  if (features !== wanted) {
+    differences.push(`the features of the new file system are "${features}", they were "${wanted}"`);
+  }
+  const { blocks } = await readJournal(device);
+  if (blocks !== journal.blocks) {
+    differences.push(`the journal of the new file system has ${blocks} blocks, it had ${journal.blocks}`);
+  }
+  return differences;
+}
+
+async function copyExt(
+  superblock: ExtSuperblock,
+  source: string,
+  destination: string,
+  context: CopyContext,
+): Promise<void> {
+  const { session, signal } = context;
+  const twin = await readSuperblock(destination);
+  await suspendJournal(destination);
+  const from = { type: KERNEL_DRIVER, options: SOURCE_OPTIONS, signal };
+  const to = { type: KERNEL_DRIVER, options: DESTINATION_OPTIONS, signal };
+  await withMount(session, source, from, (sourceFolder) =>
+    withMount(session, destination, to, async (destinationFolder) => {
+      await copyTree(sourceFolder, destinationFolder, context);
+      await trimFreeSpace(destinationFolder, context);
+    }),
+  );
+  await resumeJournal(twin, destination);
+  await carrySettings(superblock, destination);
+}

@@ -1,0 +1,105 @@
+import { readdir } from 'node:fs/promises';
+import { messageOf } from '@diskferry/system/errors';
+import { CommandError, run } from '@diskferry/system/run';
+import type { CopyContext } from './file-system.ts';
+
+/**
+ * The flags that a user sets, by the letters of chattr(1). The others (e, E, h, I, N, V, B, Z, X) say how the file
+ * is stored, and follow from the file system.
+ */
+const NOT_SETTABLE = /[^acdijmsStuxADPT]/g;
+/** Files for one lsattr: bounds its output and the memory here. */
+const BATCH = 2000;
+/** xargs ends with this when a command ended with 1 to 125: the file is on a file system without flags. */
+const XARGS_SOME_FAILED = 123;
+
+export interface InodeFlags {
+  readonly path: Buffer;
+  /** The letters that are set, in the order of lsattr, without those that say how the file is stored. */
+  readonly letters: string;
+  /** Number of the project that the file counts for; 0 is none. */
+  readonly project: number;
+}
+
+/** Gives the copies the inode flags (chattr) and the project numbers of their sources. */
+export async function carryInodeFlags(
+  source: string,
+  destination: string,
+  { signal, warn }: CopyContext,
+): Promise<void> {
+  const groups = new Map<string, Buffer[]>();
+  for await (const paths of batchesOfFiles(Buffer.from(source))) {
+    for (const { path, letters, project } of await readInodeFlags(paths, signal)) {
+      if (letters === '' && project === 0) continue;
+      const change = [
+        ...(letters === '' ? [] : [`+${letters}`]),
+        ...(project === 0 ? [] : ['-p', `${project}`]),
+      ];
+      const key = change.join(' ');
+      const target = Buffer.concat([Buffer.from(destination), path.subarray(Buffer.byteLength(source))]);
+      groups.set(key, [...(groups.get(key) ?? []), target]);
+    }
+  }
+  for (const [change, paths] of groups) {
+    await run(['xargs', '-0', 'chattr', ...change.split(' ')], {
+      input: nullTerminated(paths),
+      signal,
+    }).catch((error: unknown) => {
+      if (!(error instanceof CommandError) || error.code !== 'COMMAND_FAILED') throw error;
+      warn(`the inode flags "${change}" could not be set on all files: ${messageOf(error)}`);
+    });
+  }
+}
+
+/** Reads the inode flags of regular files and folders. Other kinds of files have none. */
+export async function readInodeFlags(paths: readonly Buffer[], signal?: AbortSignal): Promise<InodeFlags[]> {
+  const { stdout } = await run(['xargs', '-0', 'lsattr', '-d', '-p'], {
+    input: nullTerminated(paths),
+    okExitCodes: [0, XARGS_SOME_FAILED],
+    encoding: 'latin1',
+    signal,
+  });
+  return parseInodeFlags(stdout, paths);
+}
+
+/**
+ * Reads lines of `lsattr -d -p`, such as "    0 ----i---------e------- /etc/file". A name may hold newlines, so the
+ * paths that were asked for lead through the output, in their order. Those that are missing have no flags.
+ */
+export function parseInodeFlags(output: string, paths: readonly Buffer[]): InodeFlags[] {
+  const head = /\s*(\d+) ([-\w]+) /y;
+  const found: InodeFlags[] = [];
+  let position = 0;
+  for (const path of paths) {
+    head.lastIndex = position;
+    const match = head.exec(output);
+    const text = `${path.toString('latin1')}\n`;
+    if (match === null || !output.startsWith(text, head.lastIndex)) continue;
+    position = head.lastIndex + text.length;
+    const letters = (match[2] ?? '').replaceAll(NOT_SETTABLE, '');
+    found.push({ path, letters, project: Number(match[1]) });
+  }
+  return found;
+}
+
+/** The regular files and folders of a tree, its root first, in handy numbers. */
+async function* batchesOfFiles(root: Buffer): AsyncGenerator<Buffer[]> {
+  let batch: Buffer[] = [root];
+  const folders: Buffer[] = [root];
+  for (let folder = folders.pop(); folder !== undefined; folder = folders.pop()) {
+    for (const entry of await readdir(folder, { withFileTypes: true, encoding: 'buffer' })) {
+      if (!entry.isDirectory() && !entry.isFile()) continue;
+      const path = Buffer.concat([folder, Buffer.from('/'), entry.name]);
+      if (entry.isDirectory()) folders.push(path);
+      batch.push(path);
+      if (batch.length < BATCH) continue;
+      yield batch;
+      batch = [];
+    }
+  }
+  if (batch.length > 0) yield batch;
+}
+
+function nullTerminated(paths: readonly Buffer[]): Buffer {
+  return Buffer.concat(paths.flatMap((path) => [path, Buffer.alloc(1)]));
+}

@@ -1,0 +1,63 @@
+import { DiskferryError, messageOf } from '@diskferry/system/errors';
+import type { Session } from '@diskferry/system/session';
+import { sizeOfDevice } from './block-device.ts';
+import { probeSignature, type Signature } from './blkid.ts';
+import { recogniseExt } from './ext.ts';
+import type { FileSystem } from './file-system.ts';
+import { sectorsFileSystem } from './sectors.ts';
+import { recogniseSwap } from './swap.ts';
+
+type Driver = (device: string, signature: Signature, session: Session | undefined) => Promise<FileSystem>;
+
+/** One driver for each type of file system that blkid names. */
+const DRIVERS: Readonly<Record<string, Driver>> = {
+  ext2: recogniseExt,
+  ext3: recogniseExt,
+  ext4: recogniseExt,
+  swap: recogniseSwap,
+  swsuspend: recogniseSwap,
+};
+
+export interface RecogniseOptions {
+  /**
+   * With a session, a file system is also mounted for a moment, so that one that this server cannot mount is
+   * known now and not in the middle of the copy. The device is then written to (journal replay).
+   */
+  readonly session?: Session | undefined;
+}
+
+/** Finds out what is on a device and how it is best copied. What nobody understands is copied as sectors. */
+export async function recogniseFileSystem(
+  device: string,
+  { session }: RecogniseOptions = {},
+): Promise<FileSystem> {
+  const signature = await probeSignature(device);
+  const driver = DRIVERS[signature.type];
+  if (driver === undefined || signature.ambiguous) return asSectors(device, signature, reasonOf(signature));
+  try {
+    return await driver(device, signature, session);
+  } catch (error) {
+    if (!isDamage(error)) throw error;
+    return asSectors(
+      device,
+      signature,
+      `this ${signature.type} partition is copied as sectors: ${messageOf(error)}`,
+    );
+  }
+}
+
+/** A missing program, an abort or an unreadable disk says nothing about the file system. */
+function isDamage(error: unknown): boolean {
+  return error instanceof DiskferryError && ['DAMAGED', 'COMMAND_FAILED'].includes(error.code);
+}
+
+async function asSectors(device: string, signature: Signature, reason: string): Promise<FileSystem> {
+  const { type, uuid, label } = signature;
+  return sectorsFileSystem({ type, uuid, label, size: await sizeOfDevice(device), reason });
+}
+
+function reasonOf({ type, ambiguous }: Signature): string {
+  if (ambiguous) return 'this partition has signatures of several file systems: it is copied as sectors';
+  if (type === 'unknown') return 'no known file system was found on this partition: it is copied as sectors';
+  return `there is no driver for ${type} here: this partition is copied as sectors`;
+}

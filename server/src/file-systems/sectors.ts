@@ -1,0 +1,89 @@
+import type { FileHandle } from 'node:fs/promises';
+import { fill, sizeOfDevice, withDevice, writeNonZero } from './block-device.ts';
+import { FileSystemError } from './errors.ts';
+import type { CopyContext, FileSystem } from './file-system.ts';
+import { throttled } from './progress.ts';
+
+const PIECE_BYTES = 1024 * 1024;
+/** Pieces under way at once: hides the network's latency, and fits libuv's four threads. */
+const PARALLEL_PIECES = 4;
+/** Runs of zeros are left out in this unit: the cluster size of qcow2. */
+const HOLE_BYTES = 64 * 1024;
+
+export interface SectorsFacts {
+  readonly type: string;
+  readonly uuid?: string | undefined;
+  readonly label?: string | undefined;
+  readonly size: number;
+  /** Why nothing better is possible: a sentence. */
+  readonly reason: string;
+}
+
+/** A partition whose every sector is copied, because nobody here understands its contents. */
+export function sectorsFileSystem(facts: SectorsFacts): FileSystem {
+  const { type, uuid, label, size, reason } = facts;
+  return {
+    type,
+    uuid,
+    label,
+    size,
+    usedBytes: size,
+    how: 'sectors',
+    notes: [reason],
+    create: async () => {},
+    copy: copySectors,
+  };
+}
+
+/**
+ * Copies a device sector by sector. Zeros are read but not written: the destination reads as zeros and keeps
+ * its holes.
+ *
+ * @throws {FileSystemError} `READ_FAILED` with the place on the device, `DESTINATION_FULL`
+ */
+export async function copySectors(source: string, destination: string, context: CopyContext): Promise<void> {
+  const size = await sizeOfDevice(source);
+  const room = await sizeOfDevice(destination);
+  if (room < size) {
+    const message = `${destination} has ${room} bytes, the partition to copy has ${size}`;
+    throw new FileSystemError('DESTINATION_FULL', message);
+  }
+  await withDevice(source, 'read', (from) =>
+    withDevice(destination, 'write', (to) => copyPieces(from, to, size, context)),
+  );
+}
+
+async function copyPieces(
+  from: FileHandle,
+  to: FileHandle,
+  size: number,
+  context: CopyContext,
+): Promise<void> {
+  const { signal } = context;
+  const report = throttled(context.onProgress);
+  const state = { next: 0, done: 0, failed: false };
+  const copyOnePieceAfterAnother = async (): Promise<void> => {
+    const buffer = Buffer.allocUnsafe(PIECE_BYTES);
+    while (state.next < size && !state.failed) {
+      signal?.throwIfAborted();
+      const offset = state.next;
+      const piece = buffer.subarray(0, Math.min(PIECE_BYTES, size - offset));
+      state.next += piece.length;
+      await fill(from, offset, piece);
+      await writeNonZero(to, offset, piece, HOLE_BYTES);
+      state.done += piece.length;
+      report(state.done);
+    }
+  };
+  const workers = Array.from({ length: PARALLEL_PIECES }, () =>
+    copyOnePieceAfterAnother().catch((error: unknown) => {
+      state.failed = true;
+      throw error;
+    }),
+  );
+  // All must have ended before the devices are closed, also when one fails.
+  const results = await Promise.allSettled(workers);
+  const failure = results.find((result) => result.status === 'rejected');
+  if (failure !== undefined) throw failure.reason;
+  context.onProgress(size);
+}
