@@ -1,0 +1,96 @@
+import type { Duplex } from 'node:stream';
+import { debuglog } from 'node:util';
+import type { Disk } from '../disk.ts';
+import { ChunkReader } from './chunk-reader.ts';
+import { HANDSHAKE_TIMEOUT_MS, MAX_BYTES_IN_FLIGHT, MAX_REQUESTS_IN_FLIGHT } from './limits.ts';
+import { negotiate } from './server-handshake.ts';
+import { Transmission } from './server-transmission.ts';
+
+const debug = debuglog('diskferry:nbd');
+
+/** The disks that a server offers. */
+export interface ExportCatalog {
+  /** All exports, in the order in which people shall see them. */
+  list(): Promise<readonly ExportEntry[]>;
+  /** A disk for one connection, which closes it at its end; undefined if there is none of that name. */
+  open(name: string): Promise<Disk | undefined>;
+}
+
+export interface ExportEntry {
+  readonly name: string;
+  /** One line for people, such as "Samsung SSD 860, 500.1 GB". */
+  readonly description: string;
+}
+
+export interface ServeOptions {
+  /**
+   * Whether what one connection wrote and flushed is seen by the others, so that clients may use several at once. True
+   * for disks that all end in one file or device.
+   */
+  readonly multiConnection?: boolean;
+  readonly maxRequestsInFlight?: number;
+  /** Bytes of payload. */
+  readonly maxBytesInFlight?: number;
+  /** Time for a client to choose an export, in ms. */
+  readonly handshakeTimeoutMs?: number;
+  /** Ends the connection. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** What {@link serveConnection} sets on sockets, where the stream is one. */
+interface SocketSettings {
+  setNoDelay?(on: boolean): unknown;
+  setKeepAlive?(on: boolean, initialDelayMs: number): unknown;
+}
+
+/** A dead client is noticed after this and the kernel's probes, in ms. */
+const KEEP_ALIVE_MS = 30_000;
+
+/**
+ * Speaks NBD with one client until it goes away, then closes the disk that it chose. Never rejects: whatever a client
+ * does ends its own connection only, with a line for `NODE_DEBUG=diskferry:nbd`. Takes the stream over.
+ */
+export async function serveConnection(
+  stream: Duplex,
+  catalog: ExportCatalog,
+  {
+    multiConnection = true,
+    maxRequestsInFlight = MAX_REQUESTS_IN_FLIGHT,
+    maxBytesInFlight = MAX_BYTES_IN_FLIGHT,
+    handshakeTimeoutMs = HANDSHAKE_TIMEOUT_MS,
+    signal,
+  }: ServeOptions = {},
+): Promise<void> {
+  // An error of the stream also ends the iterator below; this listener keeps it from ending the process.
+  stream.on('error', (error) => debug('connection: %s', error.message));
+  applySocketSettings(stream as SocketSettings);
+  const stop = (): void => void stream.destroy();
+  signal?.addEventListener('abort', stop);
+  if (signal?.aborted === true) stop();
+  const timer = setTimeout(stop, handshakeTimeoutMs);
+  let transmission: Transmission | undefined;
+  try {
+    const reader = new ChunkReader();
+    const chunks = stream.iterator({ destroyOnReturn: false });
+    const chosen = await negotiate({ stream, chunks, reader, catalog, multiConnection });
+    clearTimeout(timer);
+    if (chosen !== undefined) {
+      const limits = { maxRequestsInFlight, maxBytesInFlight };
+      transmission = new Transmission({ stream, chunks, reader, chosen, limits });
+      await transmission.run();
+    }
+    stream.end();
+  } catch (error) {
+    debug('connection ended: %s', error instanceof Error ? error.message : error);
+    stream.destroy();
+  } finally {
+    clearTimeout(timer);
+    signal?.removeEventListener('abort', stop);
+    await transmission?.finish();
+  }
+}
+
+function applySocketSettings(socket: SocketSettings): void {
+  socket.setNoDelay?.(true);
+  socket.setKeepAlive?.(true, KEEP_ALIVE_MS);
+}
