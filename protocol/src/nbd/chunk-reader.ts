@@ -13,6 +13,11 @@ export class ChunkReader {
   #chunk: Buffer = NOTHING;
   #position = 0;
 
+  /** Whether all bytes that arrived were taken. */
+  get isEmpty(): boolean {
+    return this.#carried === 0 && this.#position === this.#chunk.length;
+  }
+
   /** Adds bytes; those of the chunk before must be used up. */
   push(chunk: Uint8Array): void {
     const added = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength);

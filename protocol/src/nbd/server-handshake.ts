@@ -21,6 +21,9 @@ import { readString } from './wire.ts';
 
 const debug = debuglog('diskferry:nbd');
 
+/** "/dev/sda" is accepted for "sda"; in nbd://HOST/dev/sda the first slash belongs to the URI. */
+const DEVICE_FOLDER = /^\/?dev\//;
+
 export interface HandshakeContext {
   readonly stream: Duplex;
   readonly chunks: AsyncIterator<Uint8Array, unknown>;
@@ -189,7 +192,7 @@ async function openExport(catalog: ExportCatalog, wanted: string): Promise<Serve
   const found =
     entries.find(({ name }) => name === wanted) ??
     (wanted === '' && entries.length === 1 ? only : undefined) ??
-    entries.find(({ name }) => `/dev/${name}` === wanted);
+    entries.find(({ name }) => wanted.replace(DEVICE_FOLDER, '') === name);
   const name = found?.name ?? wanted;
   const disk = await catalog.open(name);
   return disk === undefined ? undefined : servedExport(name, found?.description ?? '', disk);

@@ -1,0 +1,223 @@
+import { ChunkReader } from './chunk-reader.ts';
+import type { ClientLink, Receiver } from './client-link.ts';
+import { CLIENT_FLAG, HANDSHAKE_FLAG, INFO, OPTION, OPTION_REPLY, optionReplyName } from './constants.ts';
+import { answerFlags, encodeClientFlags } from './handshake.ts';
+import { MAX_LISTED_EXPORTS } from './limits.ts';
+import { NbdError, protocolError } from './nbd-error.ts';
+import { type OptionReplyEvent, OptionReplyDecoder } from './option-reply-decoder.ts';
+import {
+  type BlockSizes,
+  decodeInfo,
+  decodeServerReply,
+  isErrorReply,
+  type ListedExport,
+} from './option-replies.ts';
+import { encodeInfoRequest, encodeOption } from './options.ts';
+import { encodeText, readString } from './wire.ts';
+
+/** What a server told of an export. */
+export interface ExportDescription {
+  /** Bytes. */
+  readonly size: number;
+  /** Values of TRANSMISSION_FLAG. */
+  readonly flags: number;
+  readonly description: string | undefined;
+  readonly blockSizes: BlockSizes | undefined;
+}
+
+/** A server's refusal of an option, in its words. */
+interface Refusal {
+  readonly type: number;
+  readonly message: string;
+}
+
+type Waiter = {
+  readonly resolve: (event: OptionReplyEvent) => void;
+  readonly reject: (reason: Error) => void;
+};
+
+/** The client's side of the handshake over one link: asks, and waits for each answer. */
+export class ClientHandshake implements Receiver {
+  /** Goes to the decoder of the transmission phase. */
+  readonly reader = new ChunkReader();
+  readonly #link: ClientLink;
+  readonly #decoder = new OptionReplyDecoder(this.reader);
+  readonly #events: OptionReplyEvent[] = [];
+  #waiter: Waiter | undefined;
+  #endReason: Error | undefined;
+  #fixedNewstyle = false;
+  #noZeroes = false;
+
+  constructor(link: ClientLink) {
+    this.#link = link;
+    link.receiver = this;
+  }
+
+  /** Reads the greeting and answers it. */
+  async greet(): Promise<void> {
+    const event = await this.#next();
+    if (event.kind !== 'greeting') throw protocolError('it does not greet');
+    const flags = answerFlags(event.flags);
+    this.#fixedNewstyle = (event.flags & HANDSHAKE_FLAG.FIXED_NEWSTYLE) !== 0;
+    this.#noZeroes = (flags & CLIENT_FLAG.NO_ZEROES) !== 0;
+    this.#link.send(encodeClientFlags(flags));
+  }
+
+  /** Asks for structured replies; whether the server agrees. */
+  async agreeOnStructuredReplies(): Promise<boolean> {
+    if (!this.#fixedNewstyle) return false;
+    return (await this.#ask(OPTION.STRUCTURED_REPLY)) === undefined;
+  }
+
+  /**
+   * Enters the transmission phase.
+   *
+   * @throws {NbdError} `NBD_UNKNOWN_EXPORT`, `NBD_REFUSED`, `NBD_PROTOCOL`, `NBD_LOST`
+   */
+  async enter(exportName: string): Promise<ExportDescription> {
+    if (!this.#fixedNewstyle) return this.#enterByExportName(exportName);
+    const answer = await this.#inform(OPTION.GO, exportName);
+    if (!('type' in answer)) return answer;
+    if (answer.type === OPTION_REPLY.ERR_UNSUP) return this.#enterByExportName(exportName);
+    const error =
+      answer.type === OPTION_REPLY.ERR_UNKNOWN
+        ? await this.#unknownExport(exportName, answer.message)
+        : this.#refused(`the export "${exportName}"`, answer);
+    this.abort();
+    throw error;
+  }
+
+  /**
+   * Describes an export without entering it; undefined if the server is too old for that.
+   *
+   * @throws {NbdError} `NBD_REFUSED`, `NBD_PROTOCOL`, `NBD_LOST`
+   */
+  async describe(exportName: string): Promise<ExportDescription | undefined> {
+    const answer = await this.#inform(OPTION.INFO, exportName);
+    if (!('type' in answer)) return answer;
+    if (answer.type === OPTION_REPLY.ERR_UNSUP) return undefined;
+    throw this.#refused(`the export "${exportName}"`, answer);
+  }
+
+  /** @throws {NbdError} `NBD_REFUSED`, `NBD_PROTOCOL`, `NBD_LOST` */
+  async list(): Promise<readonly ListedExport[]> {
+    const exports: ListedExport[] = [];
+    const refusal = this.#fixedNewstyle
+      ? await this.#ask(OPTION.LIST, undefined, (type, data) => {
+          if (type !== OPTION_REPLY.SERVER) return;
+          if (exports.length === MAX_LISTED_EXPORTS) {
+            throw protocolError(`it lists more than ${MAX_LISTED_EXPORTS} exports`);
+          }
+          exports.push(decodeServerReply(data));
+        })
+      : { type: OPTION_REPLY.ERR_UNSUP, message: '' };
+    if (refusal === undefined) return exports;
+    this.abort();
+    throw this.#refused('the list of its exports', refusal);
+  }
+
+  /** Says that no export will be chosen; the connection is to be closed after it. */
+  abort(): void {
+    if (this.#fixedNewstyle) this.#link.send(encodeOption(OPTION.ABORT));
+  }
+
+  // What the link calls
+
+  directTarget(): undefined {
+    return undefined;
+  }
+
+  receivedDirectly(): void {}
+
+  received(chunk: Uint8Array): void {
+    this.#decoder.push(chunk);
+    // The chunk is reused: all that it holds is taken out at once.
+    for (let event = this.#decoder.next(); event !== undefined; event = this.#decoder.next()) {
+      const waiter = this.#waiter;
+      this.#waiter = undefined;
+      if (waiter === undefined) this.#events.push(event);
+      else waiter.resolve(event);
+    }
+  }
+
+  ended(reason: Error): void {
+    this.#endReason = reason;
+    this.#waiter?.reject(reason);
+  }
+
+  // What it is made of
+
+  #next(): Promise<OptionReplyEvent> {
+    const event = this.#events.shift();
+    if (event !== undefined) return Promise.resolve(event);
+    if (this.#endReason !== undefined) return Promise.reject(this.#endReason);
+    return new Promise((resolve, reject) => {
+      this.#waiter = { resolve, reject };
+    });
+  }
+
+  /** Sends an option and reads its replies to the last; undefined if the server agrees. */
+  async #ask(
+    option: number,
+    data?: Uint8Array,
+    onReply: (type: number, data: Buffer) => void = () => {},
+  ): Promise<Refusal | undefined> {
+    this.#link.send(encodeOption(option, data));
+    for (;;) {
+      const event = await this.#next();
+      if (event.kind !== 'reply' || event.option !== option) throw protocolError('a reply to no question');
+      if (event.type === OPTION_REPLY.ACK) return undefined;
+      if (isErrorReply(event.type)) return { type: event.type, message: readString(event.data) };
+      onReply(event.type, event.data);
+    }
+  }
+
+  async #inform(option: number, exportName: string): Promise<ExportDescription | Refusal> {
+    const infos = [INFO.NAME, INFO.DESCRIPTION, INFO.BLOCK_SIZE];
+    let basics: { readonly size: number; readonly flags: number } | undefined;
+    let description: string | undefined;
+    let blockSizes: BlockSizes | undefined;
+    const refusal = await this.#ask(option, encodeInfoRequest({ exportName, infos }), (type, data) => {
+      const info = type === OPTION_REPLY.INFO ? decodeInfo(data) : undefined;
+      if (info?.type === INFO.EXPORT) basics = info;
+      else if (info?.type === INFO.DESCRIPTION) description = info.description;
+      else if (info?.type === INFO.BLOCK_SIZE) blockSizes = info;
+    });
+    if (refusal !== undefined) return refusal;
+    if (basics === undefined) throw protocolError('it accepts an export without telling its size');
+    return { size: basics.size, flags: basics.flags, description, blockSizes };
+  }
+
+  /** How servers before 2016 are entered. They refuse by hanging up. */
+  async #enterByExportName(exportName: string): Promise<ExportDescription> {
+    this.#decoder.expectExportNameReply(this.#noZeroes);
+    this.#link.send(encodeOption(OPTION.EXPORT_NAME, encodeText(exportName)));
+    const event = await this.#next().catch((cause: unknown) => {
+      const message = `${this.#link.peer} hung up when asked for the export "${exportName}"; it seems to have none of that name`;
+      throw new NbdError('NBD_UNKNOWN_EXPORT', message, { cause });
+    });
+    if (event.kind !== 'export-name-reply') throw protocolError('a reply to no question');
+    return { size: event.size, flags: event.flags, description: undefined, blockSizes: undefined };
+  }
+
+  async #unknownExport(exportName: string, words: string): Promise<NbdError> {
+    const names = await this.list().then(
+      (exports) => exports.map(({ name }) => (name === '' ? '"" (the default)' : name)).join(', '),
+      () => undefined,
+    );
+    const wanted = exportName === '' ? 'no default export' : `no export "${exportName}"`;
+    const has = names === undefined ? words : `it has ${names === '' ? 'none at all' : names}`;
+    return new NbdError(
+      'NBD_UNKNOWN_EXPORT',
+      `${this.#link.peer} has ${wanted}${has === '' ? '' : `; ${has}`}`,
+    );
+  }
+
+  #refused(what: string, { type, message }: Refusal): NbdError {
+    const why =
+      type === OPTION_REPLY.ERR_TLS_REQD
+        ? 'it demands TLS, which is not supported yet'
+        : `${message === '' ? 'without a reason' : message} (${optionReplyName(type)})`;
+    return new NbdError('NBD_REFUSED', `${this.#link.peer} refuses ${what}: ${why}`);
+  }
+}

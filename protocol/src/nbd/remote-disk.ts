@@ -1,0 +1,329 @@
+import { DiskError, type SectorSize } from '../disk.ts';
+import type { ChunkReader } from './chunk-reader.ts';
+import type { NbdDisk } from './client.ts';
+import type { ExportDescription } from './client-handshake.ts';
+import type { ClientLink, Receiver } from './client-link.ts';
+import { COMMAND, COMMAND_FLAG, TRANSMISSION_FLAG } from './constants.ts';
+import { errnoOf } from './errno.ts';
+import { MAX_PAYLOAD_BYTES } from './limits.ts';
+import { NbdError } from './nbd-error.ts';
+import type { BlockSizes } from './option-replies.ts';
+import { type Answer, type PendingRequest, ReplyDecoder } from './reply-decoder.ts';
+import { encodeRequest } from './requests.ts';
+import { SilenceWatch } from './silence-watch.ts';
+
+/** What a server that tells no block sizes must accept (specification, "Block size constraints"). */
+const ASSUMED_BLOCK_SIZES = { minimum: 512, preferred: 4096, maximum: MAX_PAYLOAD_BYTES };
+/** Longer reads and writes are split, so that the imaging client needs little memory; pipelining hides the seams. */
+const MAX_PIECE_BYTES = 1024 * 1024;
+/** Longest range of one TRIM or WRITE_ZEROES: below 2^32, and soon enough done to count as an answer. */
+const MAX_RANGE_BYTES = 1024 * 1024 * 1024;
+const MIN_SECTOR_BYTES = 512;
+/** A preferred size beyond it is a wish for throughput, such as the clusters of an image, and no sector. */
+const MAX_PHYSICAL_SECTOR_BYTES = 4096;
+
+interface Pending extends PendingRequest {
+  readonly length: number;
+  readonly resolve: () => void;
+  readonly reject: (reason: Error) => void;
+}
+
+export interface RemoteDiskContext {
+  readonly link: ClientLink;
+  readonly reader: ChunkReader;
+  readonly exportName: string;
+  readonly description: ExportDescription;
+  readonly structured: boolean;
+  readonly requestTimeoutMs: number;
+  readonly signal: AbortSignal | undefined;
+}
+
+/** A disk behind an NBD connection in its transmission phase. */
+export class RemoteDisk implements NbdDisk, Receiver {
+  readonly size: number;
+  readonly sectorSize: SectorSize;
+  readonly readOnly: boolean;
+  readonly description?: string;
+  readonly supports: NbdDisk['supports'];
+  readonly lost: Promise<Error>;
+  readonly #link: ClientLink;
+  readonly #exportName: string;
+  readonly #minimum: number;
+  readonly #maximum: number;
+  readonly #requests = new Map<bigint, Pending>();
+  readonly #decoder: ReplyDecoder<Pending>;
+  readonly #watch: SilenceWatch;
+  readonly #signal: AbortSignal | undefined;
+  readonly #onAbort: () => void;
+  #reportLoss: (reason: Error) => void = () => {};
+  #lastCookie = 0n;
+  #endReason: Error | undefined;
+  #closed: Promise<void> | undefined;
+
+  constructor(context: RemoteDiskContext) {
+    const { link, description, requestTimeoutMs } = context;
+    const { minimum, maximum } = description.blockSizes ?? ASSUMED_BLOCK_SIZES;
+    this.#link = link;
+    this.#exportName = context.exportName;
+    this.size = description.size;
+    this.sectorSize = sectorSizeOf(description.blockSizes);
+    this.#minimum = minimum;
+    this.#maximum = pieceSize(minimum, maximum);
+    if (description.description !== undefined) this.description = description.description;
+    const has = (flag: number): boolean => (description.flags & flag) !== 0;
+    this.readOnly = has(TRANSMISSION_FLAG.READ_ONLY);
+    this.supports = {
+      flush: has(TRANSMISSION_FLAG.SEND_FLUSH),
+      fua: has(TRANSMISSION_FLAG.SEND_FUA),
+      trim: has(TRANSMISSION_FLAG.SEND_TRIM),
+      writeZeroes: has(TRANSMISSION_FLAG.SEND_WRITE_ZEROES),
+      multiConnection: has(TRANSMISSION_FLAG.CAN_MULTI_CONN),
+    };
+    this.lost = new Promise((resolve) => {
+      this.#reportLoss = resolve;
+    });
+    this.#decoder = new ReplyDecoder(context.reader, this.#requests, context);
+    this.#watch = new SilenceWatch({
+      timeoutMs: requestTimeoutMs,
+      onSilence: () => link.fail(silent(link.peer, requestTimeoutMs)),
+    });
+    this.#signal = context.signal;
+    this.#onAbort = () => link.fail(context.signal?.reason as Error);
+    this.#signal?.addEventListener('abort', this.#onAbort);
+    link.receiver = this;
+  }
+
+  get bytesReceived(): number {
+    return this.#link.bytesReceived;
+  }
+
+  get bytesSent(): number {
+    return this.#link.bytesSent;
+  }
+
+  async read(offset: number, target: Uint8Array): Promise<void> {
+    const { length } = target;
+    if (length === 0) return;
+    this.#checkRange('read', offset, length);
+    if (length <= this.#maximum && this.#isAligned(offset, length)) {
+      return this.#request(COMMAND.READ, offset, length, { target });
+    }
+    await all(
+      this.#pieces(offset, length, this.#maximum).map(([start, end]) =>
+        this.#readPiece(start, target.subarray(start - offset, end - offset)),
+      ),
+    );
+  }
+
+  async write(offset: number, data: Uint8Array, { fua = false } = {}): Promise<void> {
+    if (data.length === 0) return;
+    this.#checkWrite('write', offset, data.length);
+    const flags = fua && this.supports.fua ? COMMAND_FLAG.FUA : 0;
+    await all(
+      this.#pieces(offset, data.length, this.#maximum).map(([start, end]) =>
+        this.#request(COMMAND.WRITE, start, end - start, {
+          flags,
+          data: data.subarray(start - offset, end - offset),
+        }),
+      ),
+    );
+    if (fua && !this.supports.fua) await this.flush();
+  }
+
+  async flush(): Promise<void> {
+    if (this.supports.flush) await this.#request(COMMAND.FLUSH, 0, 0);
+  }
+
+  async discard(offset: number, length: number): Promise<void> {
+    this.#checkRange('discard', offset, length);
+    // Only a hint: whole blocks inside the range, and nothing if the server does not know it.
+    const start = Math.ceil(offset / this.#minimum) * this.#minimum;
+    const end = offset + length - ((offset + length) % this.#minimum);
+    if (!this.supports.trim || end <= start) return;
+    await this.#ranges(COMMAND.TRIM, start, end - start, 0);
+  }
+
+  async writeZeroes(offset: number, length: number, { mayPunch = false } = {}): Promise<void> {
+    if (length === 0) return;
+    this.#checkWrite('write zeroes', offset, length);
+    if (this.supports.writeZeroes) {
+      return this.#ranges(COMMAND.WRITE_ZEROES, offset, length, mayPunch ? 0 : COMMAND_FLAG.NO_HOLE);
+    }
+    const zeroes = Buffer.alloc(Math.min(length, this.#maximum));
+    for (const [start, end] of this.#pieces(offset, length, this.#maximum)) {
+      await this.write(start, zeroes.subarray(0, end - start));
+    }
+  }
+
+  close(): Promise<void> {
+    this.#closed ??= this.#close();
+    return this.#closed;
+  }
+
+  // What the link calls
+
+  directTarget(): Uint8Array | undefined {
+    return this.#decoder.directTarget();
+  }
+
+  receivedDirectly(length: number): void {
+    this.#decoder.filledDirectly(length);
+    this.#takeAnswers();
+  }
+
+  received(chunk: Uint8Array): void {
+    this.#decoder.push(chunk);
+    this.#takeAnswers();
+  }
+
+  ended(reason: Error): void {
+    this.#watch.stop();
+    this.#signal?.removeEventListener('abort', this.#onAbort);
+    this.#endReason = this.#closed === undefined ? reason : closedError(this.#link.peer);
+    for (const { reject } of this.#requests.values()) reject(this.#endReason);
+    this.#requests.clear();
+    if (this.#closed === undefined && this.#signal?.aborted !== true) this.#reportLoss(reason);
+  }
+
+  // What it is made of
+
+  #takeAnswers(): void {
+    this.#watch.heard();
+    for (let answer = this.#decoder.next(); answer !== undefined; answer = this.#decoder.next()) {
+      this.#requests.delete(answer.cookie);
+      if (answer.error === undefined) answer.pending.resolve();
+      else answer.pending.reject(this.#requestError(answer));
+    }
+    if (this.#requests.size === 0) this.#watch.satisfied();
+  }
+
+  #request(
+    type: number,
+    offset: number,
+    length: number,
+    { flags = 0, target, data }: { flags?: number; target?: Uint8Array; data?: Uint8Array } = {},
+  ): Promise<void> {
+    return new Promise((resolve, reject) => {
+      if (this.#endReason !== undefined || this.#closed !== undefined) {
+        reject(this.#endReason ?? closedError(this.#link.peer));
+        return;
+      }
+      const cookie = ++this.#lastCookie;
+      if (this.#requests.size === 0) this.#watch.expect();
+      this.#requests.set(cookie, { type, offset, length, target, resolve, reject });
+      this.#link.send(encodeRequest({ flags, type, cookie, offset, length }));
+      if (data !== undefined) this.#link.send(data);
+    });
+  }
+
+  /** Reads a piece that may begin or end inside a block. */
+  async #readPiece(offset: number, target: Uint8Array): Promise<void> {
+    const before = offset % this.#minimum;
+    const end = Math.min(Math.ceil((offset + target.length) / this.#minimum) * this.#minimum, this.size);
+    if (before === 0 && end === offset + target.length) {
+      return this.#request(COMMAND.READ, offset, target.length, { target });
+    }
+    const blocks = Buffer.allocUnsafe(end - offset + before);
+    await this.#request(COMMAND.READ, offset - before, blocks.length, { target: blocks });
+    target.set(blocks.subarray(before, before + target.length));
+  }
+
+  async #ranges(type: number, offset: number, length: number, flags: number): Promise<void> {
+    for (const [start, end] of this.#pieces(offset, length, MAX_RANGE_BYTES)) {
+      await this.#request(type, start, end - start, { flags });
+    }
+  }
+
+  /** Cuts a range at multiples of `step`, so that only its two ends can be unaligned. */
+  #pieces(offset: number, length: number, step: number): [start: number, end: number][] {
+    const pieces: [number, number][] = [];
+    for (let start = offset; start < offset + length; ) {
+      const end = Math.min(start - (start % step) + step, offset + length);
+      pieces.push([start, end]);
+      start = end;
+    }
+    return pieces;
+  }
+
+  #isAligned(offset: number, length: number): boolean {
+    // The end of the disk counts as aligned: some servers have sizes that are no multiple of anything.
+    return offset % this.#minimum === 0 && (length % this.#minimum === 0 || offset + length === this.size);
+  }
+
+  #checkWrite(what: string, offset: number, length: number): void {
+    this.#checkRange(what, offset, length);
+    if (this.readOnly) {
+      throw new DiskError('EPERM', `${this.#exportName} on ${this.#link.peer} is read-only`);
+    }
+    if (!this.#isAligned(offset, length)) {
+      throw new DiskError(
+        'EINVAL',
+        `a ${what} of ${length} bytes at ${offset} is not made of whole blocks of ${this.#minimum} bytes`,
+      );
+    }
+  }
+
+  #checkRange(what: string, offset: number, length: number): void {
+    if (!Number.isSafeInteger(offset) || offset < 0 || length < 0 || offset + length > this.size) {
+      throw new DiskError(
+        'EINVAL',
+        `a ${what} of ${length} bytes at ${offset} is not inside the disk, which has ${this.size} bytes`,
+      );
+    }
+  }
+
+  #requestError({ pending: { type, offset, length }, error }: Answer<Pending>): DiskError {
+    const errno = errnoOf(error?.error ?? 0);
+    const words = error === undefined || error.message === '' ? errno : `${error.message} (${errno})`;
+    const where = `${this.#exportName} on ${this.#link.peer}`;
+    const what =
+      type === COMMAND.FLUSH ? `flushing ${where}` : `${VERB[type]} ${length} bytes at ${offset} of ${where}`;
+    return new DiskError(errno, `${what} failed: ${words}`);
+  }
+
+  async #close(): Promise<void> {
+    this.#watch.stop();
+    this.#signal?.removeEventListener('abort', this.#onAbort);
+    this.#link.send(
+      encodeRequest({ flags: 0, type: COMMAND.DISC, cookie: ++this.#lastCookie, offset: 0, length: 0 }),
+    );
+    await this.#link.close();
+  }
+}
+
+const VERB: Readonly<Record<number, string>> = {
+  [COMMAND.READ]: 'reading',
+  [COMMAND.WRITE]: 'writing',
+  [COMMAND.TRIM]: 'discarding',
+  [COMMAND.WRITE_ZEROES]: 'zeroing',
+};
+
+/** Waits for all, even if one fails: the others may still be filling the same target. */
+async function all(requests: readonly Promise<void>[]): Promise<void> {
+  const results = await Promise.allSettled(requests);
+  const failure = results.find((result) => result.status === 'rejected');
+  if (failure !== undefined) throw failure.reason;
+}
+
+/** The longest request: a multiple of the server's block, within its maximum. */
+function pieceSize(minimum: number, maximum: number): number {
+  const size = Math.min(MAX_PIECE_BYTES, maximum);
+  return size - (size % minimum);
+}
+
+/** Sectors as far as a server's block sizes tell of them. */
+export function sectorSizeOf({ minimum, preferred }: BlockSizes = ASSUMED_BLOCK_SIZES): SectorSize {
+  const logical = Math.max(MIN_SECTOR_BYTES, minimum);
+  return { logical, physical: Math.max(logical, Math.min(preferred, MAX_PHYSICAL_SECTOR_BYTES)) };
+}
+
+function silent(peer: string, timeoutMs: number): NbdError {
+  return new NbdError(
+    'NBD_LOST',
+    `${peer} has not answered for ${timeoutMs / 1000} s and counts as lost; see whether that computer still runs and is on the network`,
+  );
+}
+
+function closedError(peer: string): NbdError {
+  return new NbdError('NBD_CLOSED', `the connection to ${peer} has been closed`);
+}
