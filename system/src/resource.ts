@@ -1,5 +1,6 @@
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { rm, rmdir } from 'node:fs/promises';
+import { basename } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { endProcess, findByArgument } from './process-identity.ts';
 import { run } from './run.ts';
@@ -38,8 +39,7 @@ export async function release(resource: Resource): Promise<void> {
     case 'loop':
       return detachLoops(resource.backing);
     case 'nbd':
-      await run(['nbd-client', '-d', resource.device]);
-      return;
+      return disconnectNbd(resource.device);
     case 'process':
       await endProcess(resource);
       return;
@@ -95,6 +95,13 @@ function unescapeOctal(text: string): string {
   return text.replaceAll(/\\([0-7]{3})/g, (_, digits: string) =>
     String.fromCharCode(Number.parseInt(digits, 8)),
   );
+}
+
+async function disconnectNbd(device: string): Promise<void> {
+  // The kernel shows the process that connected the device as long as it is connected.
+  if (!existsSync(`/sys/block/${basename(device)}/pid`)) return;
+  await run(['sync', device], { okExitCodes: [0, 1] });
+  await run(['nbd-client', '-d', device]);
 }
 
 async function detachLoops(backing: string): Promise<void> {

@@ -1,0 +1,83 @@
+/**
+ * The program of one adapter process: it serves one simulated disk to the kernel. It shares its event loop with
+ * nothing that reads the disk, and its end harms that disk only. It obeys the messages of `adapter/messages.ts`,
+ * lives on when its parent ends, and ends when its disk is unmounted or on SIGTERM, in both cases after a flush.
+ */
+import { messageOf } from '@diskferry/system/errors';
+import type { FromAdapter, ToAdapter } from './adapter/messages.ts';
+import { type ServedDisk, serveDisk } from './adapter/serve-disk.ts';
+
+let served: Promise<ServedDisk> | undefined;
+
+process.on('message', (message) => void receive(message as ToAdapter));
+process.on('SIGTERM', () => void stop());
+process.on('disconnect', () => {
+  // The parent died before it said what to serve, so it has not written down more than this process.
+  if (served === undefined) process.exit(1);
+});
+
+async function receive(message: ToAdapter): Promise<void> {
+  switch (message.type) {
+    case 'start':
+      return start(message);
+    case 'counters':
+    case 'flush':
+      return answer(message);
+  }
+}
+
+async function start({ config }: Extract<ToAdapter, { type: 'start' }>): Promise<void> {
+  served = serveDisk(config, { onLost: (message) => tell({ type: 'lost', message }) });
+  try {
+    const disk = await served;
+    tell({ type: 'ready', geometry: disk.geometry });
+    await disk.ended;
+    process.exit(0);
+  } catch (error) {
+    log(messageOf(error));
+    tell({ type: 'failed', code: codeOf(error), message: messageOf(error) }, endNow);
+  }
+}
+
+async function answer({ type, id }: Exclude<ToAdapter, { type: 'start' }>): Promise<void> {
+  try {
+    const disk = await served;
+    if (disk === undefined) throw new Error('the adapter serves no disk yet');
+    if (type === 'flush') await disk.flush();
+    tell({ type: 'answer', id, counters: disk.counters() });
+  } catch (error) {
+    tell({ type: 'refusal', id, message: messageOf(error) });
+  }
+}
+
+async function stop(): Promise<void> {
+  try {
+    await (await served)?.close();
+  } catch (error) {
+    log(`the last flush failed: ${messageOf(error)}`);
+  }
+  endNow();
+}
+
+/**
+ * Ends this process although threads of its pool wait in a read of /dev/fuse. process.exit() would wait for them, and
+ * they wait for the kernel.
+ */
+function endNow(): void {
+  process.kill(process.pid, 'SIGKILL');
+}
+
+function tell(message: FromAdapter, done?: () => void): void {
+  if (!process.connected || process.send === undefined) return done?.();
+  process.send(message, undefined, {}, () => done?.());
+}
+
+function codeOf(error: unknown): string {
+  const { code } = error as { code?: unknown };
+  return typeof code === 'string' ? code : 'ADAPTER_FAILED';
+}
+
+/** Standard error is the log file in the session's folder. */
+function log(line: string): void {
+  process.stderr.write(`${new Date().toISOString()} ${line}\n`);
+}

@@ -1,0 +1,164 @@
+import { type ChildProcess, fork } from 'node:child_process';
+import { closeSync, openSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { DiskferryError } from '@diskferry/system/errors';
+import type { HeldResources } from '../held-resources.ts';
+import type { AdapterCounters } from '../simulated-disk.ts';
+import type { AdapterConfig, DiskGeometry, FromAdapter, ToAdapter } from './messages.ts';
+
+const PROGRAM = join(import.meta.dirname, '..', 'adapter-process.ts');
+/** Threads of the adapter's pool: those that wait for FUSE requests, and enough beside them for files and names. */
+const POOL_THREADS = 16;
+/** How much of the adapter's log goes into an error message, in lines. */
+const REPORTED_LOG_LINES = 5;
+
+/** The adapter or its source failed; the message says how. Codes: `ADAPTER_FAILED`, `SOURCE_LOST`, or the source's. */
+export class AdapterError extends DiskferryError {}
+
+type Question = Extract<ToAdapter, { id: number }>['type'];
+
+/** The parent's side of one adapter process. */
+export class Adapter {
+  /** Rejects when the process or its source fails; never resolves. */
+  readonly failure: Promise<never>;
+  readonly #child: ChildProcess;
+  readonly #logPath: string;
+  readonly #fail: (error: AdapterError) => void;
+  readonly #answers = new Map<number, PromiseWithResolvers<AdapterCounters>>();
+  readonly #ready = Promise.withResolvers<DiskGeometry>();
+  #sourceName = '';
+  #nextId = 0;
+
+  /** Starts a process that waits for its configuration, in a process group of its own: Ctrl-C does not reach it. */
+  constructor(held: HeldResources, logPath: string) {
+    this.#logPath = logPath;
+    const { promise, reject } = Promise.withResolvers<never>();
+    this.failure = promise;
+    this.#fail = reject;
+    // A failure that nobody waits for is reported by the next operation on the disk, which fails too.
+    promise.catch(() => {});
+    this.#ready.promise.catch(() => {});
+    this.#child = spawnAdapter(logPath);
+    if (this.#child.pid !== undefined) held.holdProcess(this.#child.pid, 'diskferry adapter');
+    this.#child.on('message', (message) => this.#receive(message as FromAdapter));
+    this.#child.on('exit', (code, signal) =>
+      this.#ended(`ended unexpectedly (${signal ?? `exit code ${code}`})`),
+    );
+    this.#child.on('error', (error) => this.#ended(`could not be started: ${error.message}`));
+    // The parent may end while the adapter lives on.
+    this.#child.unref();
+    this.#child.channel?.unref();
+  }
+
+  /**
+   * Connects the source and offers it on the channel.
+   *
+   * @throws {AdapterError} with the reason in a sentence
+   */
+  async start(config: AdapterConfig, signal?: AbortSignal): Promise<DiskGeometry> {
+    this.#sourceName = config.sourceName;
+    return this.#keepAlive(async () => {
+      this.#send({ type: 'start', config });
+      return Promise.race([this.#ready.promise, this.failure, rejectOnAbort(signal)]);
+    });
+  }
+
+  counters(): Promise<AdapterCounters> {
+    return this.#ask('counters');
+  }
+
+  /**
+   * Brings everything written so far to stable storage.
+   *
+   * @throws {AdapterError} when this or any earlier write to the source failed
+   */
+  async flush(): Promise<void> {
+    await this.#ask('flush');
+  }
+
+  #ask(type: Question): Promise<AdapterCounters> {
+    return this.#keepAlive(async () => {
+      const id = this.#nextId++;
+      const answer = Promise.withResolvers<AdapterCounters>();
+      this.#answers.set(id, answer);
+      this.#send({ type, id });
+      return answer.promise.finally(() => this.#answers.delete(id));
+    });
+  }
+
+  /** An unreferenced channel would let the parent end in the middle of a question. */
+  async #keepAlive<T>(work: () => Promise<T>): Promise<T> {
+    this.#child.channel?.ref();
+    try {
+      return await work();
+    } finally {
+      if (this.#answers.size === 0) this.#child.channel?.unref();
+    }
+  }
+
+  #send(message: ToAdapter): void {
+    if (!this.#child.connected) return this.#ended('is gone');
+    this.#child.send(message, (error) => {
+      if (error !== null) this.#ended(`cannot be reached: ${error.message}`);
+    });
+  }
+
+  #receive(message: FromAdapter): void {
+    switch (message.type) {
+      case 'ready':
+        return this.#ready.resolve(message.geometry);
+      case 'failed':
+        return this.#ready.reject(new AdapterError(message.code, message.message));
+      case 'answer':
+        return this.#answers.get(message.id)?.resolve(message.counters);
+      case 'refusal':
+        return this.#answers.get(message.id)?.reject(new AdapterError('WRITE_FAILED', message.message));
+      case 'lost':
+        return this.#fail(new AdapterError('SOURCE_LOST', message.message));
+    }
+  }
+
+  #ended(how: string): void {
+    const log = lastLines(this.#logPath);
+    const error = new AdapterError(
+      'ADAPTER_FAILED',
+      `the adapter process of ${this.#sourceName || 'a disk'} ${how}${log === '' ? '' : `; its log ends: ${log}`}`,
+    );
+    this.#fail(error);
+    this.#ready.reject(error);
+    for (const answer of this.#answers.values()) answer.reject(error);
+  }
+}
+
+function spawnAdapter(logPath: string): ChildProcess {
+  const log = openSync(logPath, 'a');
+  try {
+    // Not through run(): the process outlives the call, and often this process too.
+    return fork(PROGRAM, [], {
+      detached: true,
+      // A folder that is never unmounted.
+      cwd: '/',
+      execArgv: [],
+      env: { ...process.env, UV_THREADPOOL_SIZE: String(POOL_THREADS) },
+      stdio: ['ignore', log, log, 'ipc'],
+    });
+  } finally {
+    closeSync(log);
+  }
+}
+
+function rejectOnAbort(signal: AbortSignal | undefined): Promise<never> {
+  return new Promise((_, reject) => {
+    const abort = (): void => reject(signal?.reason as Error);
+    if (signal?.aborted === true) abort();
+    signal?.addEventListener('abort', abort, { once: true });
+  });
+}
+
+function lastLines(path: string): string {
+  try {
+    return readFileSync(path, 'utf8').trim().split('\n').slice(-REPORTED_LOG_LINES).join('\n');
+  } catch {
+    return '';
+  }
+}

@@ -1,0 +1,43 @@
+import type { SectorSize } from '@diskferry/protocol/disk';
+import type { DiskAddress } from '@diskferry/protocol/disk-address';
+import type { AccessMode, AdapterCounters } from '../simulated-disk.ts';
+
+/** Where the adapter process offers the disk to the kernel. */
+export type AdapterChannel =
+  /** A regular file on which the adapter mounts its FUSE file. */
+  | { readonly kind: 'fuse'; readonly mountPoint: string }
+  /** A unix socket on which the adapter is an NBD server. */
+  | { readonly kind: 'socket'; readonly socketPath: string };
+
+/** Everything that an adapter process is told; plain data, sent as JSON. */
+export interface AdapterConfig {
+  /** The source in words, for messages. */
+  readonly sourceName: string;
+  readonly address: DiskAddress;
+  readonly mode: AccessMode;
+  /** The sector sizes to offer where they are not those of the source. */
+  readonly sectorSize?: SectorSize;
+  /** A source that answers nothing for so long is gone, in ms. */
+  readonly requestTimeoutMs?: number;
+  readonly channel: AdapterChannel;
+}
+
+export interface DiskGeometry {
+  /** Bytes, a multiple of the logical sector size. */
+  readonly size: number;
+  readonly sectorSize: SectorSize;
+}
+
+export type ToAdapter =
+  | { readonly type: 'start'; readonly config: AdapterConfig }
+  | { readonly type: 'counters'; readonly id: number }
+  /** Bring everything written so far to stable storage, and tell whether any write failed. */
+  | { readonly type: 'flush'; readonly id: number };
+
+export type FromAdapter =
+  | { readonly type: 'ready'; readonly geometry: DiskGeometry }
+  | { readonly type: 'failed'; readonly code: string; readonly message: string }
+  | { readonly type: 'answer'; readonly id: number; readonly counters: AdapterCounters }
+  | { readonly type: 'refusal'; readonly id: number; readonly message: string }
+  /** The source is gone: every further request fails with EIO. */
+  | { readonly type: 'lost'; readonly message: string };

@@ -1,0 +1,50 @@
+import { createServer, type Socket } from 'node:net';
+import type { Disk } from '@diskferry/protocol/disk';
+import { serveConnection } from '@diskferry/protocol/nbd/server';
+import { mountFuseFile, openFuseDevice } from '../fuse/device.ts';
+import { serveFuse } from '../fuse/server.ts';
+import type { AdapterChannel } from './messages.ts';
+
+/** A disk on its way to the kernel. */
+export interface OfferedDisk {
+  /** Resolves when the kernel gave the disk back. */
+  readonly ended: Promise<void>;
+}
+
+/** Offers a disk on a channel; returns when the kernel can use it. The disk stays open at the end. */
+export async function offerDisk(disk: Disk, channel: AdapterChannel): Promise<OfferedDisk> {
+  switch (channel.kind) {
+    case 'fuse':
+      return offerAsFile(disk, channel.mountPoint);
+    case 'socket':
+      return offerOnSocket(disk, channel.socketPath);
+  }
+}
+
+async function offerAsFile(disk: Disk, mountPoint: string): Promise<OfferedDisk> {
+  const device = openFuseDevice();
+  // Before the mount: the kernel asks at once, and mount(8) waits for the answers.
+  const ended = serveFuse(device, disk);
+  await mountFuseFile(device, mountPoint);
+  return { ended };
+}
+
+/** One NBD connection, that of the kernel. */
+async function offerOnSocket(disk: Disk, socketPath: string): Promise<OfferedDisk> {
+  const catalog = {
+    list: async () => [{ name: '', description: '' }],
+    open: async () => ({ ...disk, close: async () => {} }),
+  };
+  const server = createServer();
+  const connection = new Promise<Socket>((resolve) => server.once('connection', resolve));
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(socketPath, resolve);
+  });
+  return {
+    ended: connection.then((socket) => {
+      server.close();
+      return serveConnection(socket, catalog);
+    }),
+  };
+}

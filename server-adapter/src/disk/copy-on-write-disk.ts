@@ -1,0 +1,139 @@
+import type { Disk } from '@diskferry/protocol/disk';
+import { GranuleMap, type GranuleRun, GranuleState } from './granule-map.ts';
+import { RangeLock } from './range-lock.ts';
+import type { ScratchFile } from './scratch-file.ts';
+
+/** The page of every file system driver, so that most writes are whole granules. */
+const MIN_GRANULE_BYTES = 4096;
+
+export interface CopyOnWriteDisk extends Disk {
+  /** Bytes written to the layer since it was opened; a byte written twice counts twice. */
+  readonly layerBytesWritten: number;
+  /** Why the first write to the layer failed, if one did: a full disk, for example. */
+  readonly firstFailure: Error | undefined;
+}
+
+/**
+ * A writable disk over one that is only read: what is written, discarded or zeroed stays in the layer and is thrown
+ * away with it. `below` is closed with it, and never written, discarded or flushed.
+ */
+export function copyOnWrite(below: Disk, layer: ScratchFile): CopyOnWriteDisk {
+  // Filling a granule reads it whole, so it must be whole sectors of the disk below.
+  const granuleBytes = Math.max(MIN_GRANULE_BYTES, below.sectorSize.logical);
+  const map = new GranuleMap();
+  const lock = new RangeLock();
+  let layerBytesWritten = 0;
+  let firstFailure: Error | undefined;
+
+  async function read(offset: number, target: Uint8Array): Promise<void> {
+    const end = offset + target.length;
+    const runs = [...map.runs(Math.floor(offset / granuleBytes), Math.ceil(end / granuleBytes))];
+    await Promise.all(
+      runs.map((run) => {
+        const start = Math.max(offset, run.first * granuleBytes);
+        const stop = Math.min(end, run.end * granuleBytes);
+        return readRun(run, start, target.subarray(start - offset, stop - offset));
+      }),
+    );
+  }
+
+  async function readRun({ state }: GranuleRun, offset: number, target: Uint8Array): Promise<void> {
+    switch (state) {
+      case GranuleState.Below:
+        return below.read(offset, target);
+      case GranuleState.Layer:
+        return layer.read(offset, target);
+      case GranuleState.Zero:
+        target.fill(0);
+    }
+  }
+
+  /** The granules that a range touches; the last one of the disk may be short. */
+  function cover(
+    offset: number,
+    length: number,
+  ): { first: number; end: number; start: number; stop: number } {
+    const first = Math.floor(offset / granuleBytes);
+    const end = Math.ceil((offset + length) / granuleBytes);
+    return { first, end, start: first * granuleBytes, stop: Math.min(below.size, end * granuleBytes) };
+  }
+
+  /** The granules that lie wholly in a range. */
+  function inner(offset: number, length: number): { first: number; end: number } {
+    const stop = offset + length;
+    const first = Math.ceil(offset / granuleBytes);
+    const end = stop === below.size ? Math.ceil(stop / granuleBytes) : Math.floor(stop / granuleBytes);
+    return { first, end: Math.max(first, end) };
+  }
+
+  /** Changes of one granule wait for each other: filling it from below must not undo another write. */
+  function exclusively(offset: number, length: number, work: () => Promise<void>): Promise<void> {
+    const { first, end } = cover(offset, length);
+    return lock.run(first, end, work);
+  }
+
+  async function write(offset: number, data: Uint8Array): Promise<void> {
+    if (data.length === 0) return;
+    const { first, end, start, stop } = cover(offset, data.length);
+    if (stop - start === data.length) {
+      await writeLayer(start, data);
+    } else {
+      const whole = Buffer.allocUnsafe(stop - start);
+      const headEnd = Math.min(stop, start + granuleBytes);
+      const tailStart = (end - 1) * granuleBytes;
+      if (offset > start) await read(start, whole.subarray(0, headEnd - start));
+      const tailIsFilled = offset > start && tailStart === start;
+      if (offset + data.length < stop && !tailIsFilled)
+        await read(tailStart, whole.subarray(tailStart - start));
+      whole.set(data, offset - start);
+      await writeLayer(start, whole);
+    }
+    map.set(first, end, GranuleState.Layer);
+  }
+
+  async function writeLayer(offset: number, data: Uint8Array): Promise<void> {
+    try {
+      await layer.write(offset, data);
+    } catch (error) {
+      firstFailure ??= error as Error;
+      throw error;
+    }
+    layerBytesWritten += data.length;
+  }
+
+  async function zero(offset: number, length: number): Promise<void> {
+    const { first, end } = inner(offset, length);
+    if (first === end) return write(offset, new Uint8Array(length));
+    const start = first * granuleBytes;
+    const stop = Math.min(below.size, end * granuleBytes);
+    await write(offset, new Uint8Array(start - offset));
+    map.set(first, end, GranuleState.Zero);
+    await write(stop, new Uint8Array(offset + length - stop));
+  }
+
+  return {
+    size: below.size,
+    sectorSize: below.sectorSize,
+    readOnly: false,
+    get layerBytesWritten() {
+      return layerBytesWritten;
+    },
+    get firstFailure() {
+      return firstFailure;
+    },
+    read,
+    write: (offset, data) => exclusively(offset, data.length, () => write(offset, data)),
+    // The layer is thrown away with the process: nothing to bring to stable storage.
+    flush: async () => {},
+    discard: (offset, length) =>
+      exclusively(offset, length, async () => {
+        const { first, end } = inner(offset, length);
+        map.set(first, end, GranuleState.Zero);
+      }),
+    writeZeroes: (offset, length) => exclusively(offset, length, () => zero(offset, length)),
+    async close() {
+      await layer.close();
+      await below.close();
+    },
+  };
+}

@@ -1,0 +1,87 @@
+/** Where the bytes of a granule are. */
+export const GranuleState = {
+  /** In the disk below, never changed. */
+  Below: 0,
+  /** In the layer. */
+  Layer: 1,
+  /** Nowhere: it was discarded or zeroed and reads as zeros. */
+  Zero: 2,
+} as const;
+export type GranuleState = (typeof GranuleState)[keyof typeof GranuleState];
+
+/** Granules whose states lie in one page; 128 MiB of disk with granules of 4 KiB. */
+const GRANULES_PER_PAGE = 32_768;
+const BITS_PER_GRANULE = 2;
+const GRANULES_PER_BYTE = 8 / BITS_PER_GRANULE;
+const STATE_MASK = (1 << BITS_PER_GRANULE) - 1;
+
+/** States of a page: one for all its granules, or two bits for each. */
+type Page = GranuleState | Uint8Array;
+
+/** Granules of one state, from `first` up to, not including, `end`. */
+export interface GranuleRun {
+  readonly first: number;
+  readonly end: number;
+  readonly state: GranuleState;
+}
+
+/**
+ * The state of every granule of a disk, in pages that exist only where states are mixed: a disk of 16 TiB costs
+ * nothing at first, 8 KiB for each 128 MiB that is written here and there, and at most 1 GiB.
+ */
+export class GranuleMap {
+  readonly #pages = new Map<number, Page>();
+
+  get(granule: number): GranuleState {
+    const page = this.#pages.get(Math.floor(granule / GRANULES_PER_PAGE)) ?? GranuleState.Below;
+    if (typeof page === 'number') return page;
+    const index = granule % GRANULES_PER_PAGE;
+    const byte = page[Math.floor(index / GRANULES_PER_BYTE)] ?? 0;
+    return ((byte >> shiftOf(index)) & STATE_MASK) as GranuleState;
+  }
+
+  /** Sets the state of the granules from `first` up to, not including, `end`. */
+  set(first: number, end: number, state: GranuleState): void {
+    for (let granule = first; granule < end; ) {
+      const pageIndex = Math.floor(granule / GRANULES_PER_PAGE);
+      const pageFirst = pageIndex * GRANULES_PER_PAGE;
+      const pageEnd = pageFirst + GRANULES_PER_PAGE;
+      const stop = Math.min(end, pageEnd);
+      if (granule === pageFirst && stop === pageEnd) this.#pages.set(pageIndex, state);
+      else fill(this.#mixedPage(pageIndex), granule - pageFirst, stop - pageFirst, state);
+      granule = stop;
+    }
+  }
+
+  /** The granules from `first` up to, not including, `end`, grouped by state. */
+  *runs(first: number, end: number): Generator<GranuleRun> {
+    for (let start = first; start < end; ) {
+      const state = this.get(start);
+      let stop = start + 1;
+      while (stop < end && this.get(stop) === state) stop++;
+      yield { first: start, end: stop, state };
+      start = stop;
+    }
+  }
+
+  #mixedPage(pageIndex: number): Uint8Array {
+    const page = this.#pages.get(pageIndex) ?? GranuleState.Below;
+    if (typeof page !== 'number') return page;
+    const mixed = new Uint8Array(GRANULES_PER_PAGE / GRANULES_PER_BYTE);
+    fill(mixed, 0, GRANULES_PER_PAGE, page);
+    this.#pages.set(pageIndex, mixed);
+    return mixed;
+  }
+}
+
+function shiftOf(index: number): number {
+  return (index % GRANULES_PER_BYTE) * BITS_PER_GRANULE;
+}
+
+function fill(page: Uint8Array, first: number, end: number, state: GranuleState): void {
+  for (let index = first; index < end; index++) {
+    const at = Math.floor(index / GRANULES_PER_BYTE);
+    const shift = shiftOf(index);
+    page[at] = ((page[at] ?? 0) & ~(STATE_MASK << shift)) | (state << shift);
+  }
+}

@@ -1,0 +1,79 @@
+import { stat } from 'node:fs/promises';
+import { DiskferryError } from '@diskferry/system/errors';
+import { CommandError, run, runJson } from '@diskferry/system/run';
+import type { ImageFormat } from '../simulated-disk.ts';
+
+const FORMATS: ReadonlySet<string> = new Set<ImageFormat>(['qcow2', 'raw', 'vmdk', 'vhdx', 'vdi']);
+
+/** A virtual disk file that cannot be used. Codes: `IMAGE_MISSING`, `IMAGE_DAMAGED`, `IMAGE_FORMAT`. */
+export class ImageError extends DiskferryError {}
+
+export interface ImageInfo {
+  readonly format: ImageFormat;
+  /** What a computer would see, in bytes. */
+  readonly virtualSize: number;
+  /** What the file takes on this server, in bytes; holes not counted. */
+  readonly allocatedSize: number;
+}
+
+/**
+ * Makes an empty virtual disk file that takes no more room than what is written to it later.
+ *
+ * @param size bytes
+ * @throws {CommandError} when the folder is missing or full
+ */
+export async function createImage(path: string, format: ImageFormat, size: number): Promise<void> {
+  await run(['qemu-img', 'create', '-q', '-f', format, path, String(size)]);
+}
+
+/**
+ * Reads what a virtual disk file says of itself. Its format is recognised by its contents, so a file that is none of
+ * the others is `raw`.
+ *
+ * @throws {ImageError} in a sentence that names the file and what is wrong
+ */
+export async function inspectImage(path: string): Promise<ImageInfo> {
+  await refuseUnlessFile(path);
+  const info = await queryImage(path);
+  if (!FORMATS.has(info.format)) {
+    const known = [...FORMATS].join(', ');
+    throw new ImageError('IMAGE_FORMAT', `${path} has the format ${info.format}; diskferry uses ${known}`);
+  }
+  return {
+    format: info.format as ImageFormat,
+    virtualSize: info['virtual-size'],
+    allocatedSize: info['actual-size'],
+  };
+}
+
+interface QemuImageInfo {
+  readonly format: string;
+  readonly 'virtual-size': number;
+  readonly 'actual-size': number;
+}
+
+async function refuseUnlessFile(path: string): Promise<void> {
+  const found = await stat(path).catch((cause: NodeJS.ErrnoException) => {
+    const why = cause.code === 'ENOENT' ? 'there is no such file' : cause.message;
+    throw new ImageError('IMAGE_MISSING', `the image ${path} cannot be opened: ${why}`, { cause });
+  });
+  if (!found.isFile()) {
+    throw new ImageError('IMAGE_MISSING', `${path} is not a file, so it is no virtual disk`);
+  }
+}
+
+async function queryImage(path: string): Promise<QemuImageInfo> {
+  try {
+    // --force-share: the image may be attached or be the disk of a running machine.
+    return await runJson<QemuImageInfo>(['qemu-img', 'info', '--force-share', '--output=json', path]);
+  } catch (cause) {
+    if (!(cause instanceof CommandError) || cause.code !== 'COMMAND_FAILED') throw cause;
+    throw new ImageError('IMAGE_DAMAGED', `the image ${path} cannot be read: ${lastLine(cause.stderr)}`, {
+      cause,
+    });
+  }
+}
+
+function lastLine(text: string): string {
+  return text.trim().split('\n').at(-1) ?? '';
+}

@@ -1,0 +1,51 @@
+import { writeFile } from 'node:fs/promises';
+import { basename } from 'node:path';
+import { run } from '@diskferry/system/run';
+import type { HeldResources } from '../held-resources.ts';
+
+/**
+ * How far the kernel reads ahead of a program that reads a file in order, in KiB. The kernel's 128 leaves the network
+ * idle between requests; more than a megabyte fetches bytes beyond the end of what is wanted.
+ */
+const READ_AHEAD_KIB = 1024;
+
+export interface LoopOptions {
+  /** The logical sector size of the loop device, in bytes. */
+  readonly sectorSize: number;
+  /** The part of the backing file, in bytes; all of it by default. */
+  readonly part?: { readonly start: number; readonly size: number };
+}
+
+/**
+ * Makes a loop device on a file or block device, with direct I/O: what is written reaches the backing file at once,
+ * and nothing is cached twice.
+ *
+ * @returns the path of the device
+ * @throws {CommandError} when losetup fails
+ */
+export async function createLoopDevice(
+  held: HeldResources,
+  backing: string,
+  { sectorSize, part }: LoopOptions,
+): Promise<string> {
+  held.hold({ kind: 'loop', backing });
+  const range = part === undefined ? [] : ['--offset', String(part.start), '--sizelimit', String(part.size)];
+  const { stdout } = await run([
+    'losetup',
+    '--find',
+    '--show',
+    '--direct-io=on',
+    '--sector-size',
+    String(sectorSize),
+    ...range,
+    backing,
+  ]);
+  const device = stdout.trim();
+  await setReadAhead(device);
+  return device;
+}
+
+/** Sets how far the kernel reads ahead on a block device. */
+export async function setReadAhead(device: string): Promise<void> {
+  await writeFile(`/sys/block/${basename(device)}/queue/read_ahead_kb`, String(READ_AHEAD_KIB));
+}
