@@ -3,6 +3,7 @@ import type { Session } from '@diskferry/system/session';
 import { sizeOfDevice } from './block-device.ts';
 import { probeSignature, type Signature } from './blkid.ts';
 import { recogniseExt } from './ext.ts';
+import { recogniseFat } from './fat.ts';
 import type { FileSystem } from './file-system.ts';
 import { sectorsFileSystem } from './sectors.ts';
 import { recogniseSwap } from './swap.ts';
@@ -14,6 +15,7 @@ const DRIVERS: Readonly<Record<string, Driver>> = {
   ext2: recogniseExt,
   ext3: recogniseExt,
   ext4: recogniseExt,
+  vfat: recogniseFat,
   swap: recogniseSwap,
   swsuspend: recogniseSwap,
 };

@@ -1,0 +1,174 @@
+import type { FileHandle } from 'node:fs/promises';
+import { readAt, sizeOfDevice, withDevice, writeAt, writeNonZero } from './block-device.ts';
+import type { Signature } from './blkid.ts';
+import { FileSystemError } from './errors.ts';
+import { type FatGeometry, offsetOfCluster } from './fat-geometry.ts';
+import { type FatLayout, type FileMove, layOutTwin } from './fat-layout.ts';
+import { type ClusterRun, isDirty } from './fat-table.ts';
+import { type FatVolume, readVolume } from './fat-volume.ts';
+import type { CopyContext, FileSystem } from './file-system.ts';
+import { throttled } from './progress.ts';
+
+/**
+ * FAT is read and written here, not by the kernel (many servers' kernels have no vfat) and not by mtools: mtools
+ * gives each file a new short name and loses the times of creation and access. Here the entries of a folder are
+ * carried byte for byte, but for the number of the first cluster; only free space, deleted names and fragmentation
+ * stay behind.
+ */
+const PIECE_BYTES = 1024 * 1024;
+/** FSInfo: two signatures, then how many clusters are free and where to look for them (fatgen103, "FSInfo"). */
+const INFO_LEAD_SIGNATURE = 0x41615252;
+const INFO_SIGNATURE_OFFSET = 484;
+const INFO_SIGNATURE = 0x61417272;
+
+/** Examines a FAT12, FAT16 or FAT32 volume. Throws {FileSystemError} `DAMAGED` when its structure is not sound. */
+export async function recogniseFat(device: string, { type, uuid, label }: Signature): Promise<FileSystem> {
+  const size = await sizeOfDevice(device);
+  const volume = await withDevice(device, 'read', (file) => readVolume(file, size));
+  return {
+    type,
+    uuid,
+    label,
+    size,
+    usedBytes: volume.usedClusters * volume.geometry.clusterSize,
+    how: 'files',
+    notes: notesOf(volume),
+    create: (destination) => createFat(volume, destination),
+    copy: copyFat,
+  };
+}
+
+function notesOf({ table, lostClusters }: FatVolume): string[] {
+  const notes: string[] = [];
+  if (table.kind !== 12 && isDirty(table)) notes.push('it was not unmounted; its copy is marked so too');
+  if (lostClusters > 0) notes.push(`${lostClusters} clusters belong to no file; they are not copied`);
+  return notes;
+}
+
+async function createFat(volume: FatVolume, destination: string): Promise<void> {
+  const { geometry, reserved, root } = volume;
+  const room = await sizeOfDevice(destination);
+  if (room < geometry.totalBytes) {
+    const message = `${destination} has ${room} bytes, the file system to make there needs ${geometry.totalBytes}`;
+    throw new FileSystemError('DESTINATION_FULL', message);
+  }
+  // The label stands in the root folder.
+  const empty = { ...volume, root: root.filter(({ item }) => item.kind === 'label') };
+  await withDevice(destination, 'exclusive', async (file) => {
+    await writeNonZero(file, 0, reserved);
+    await writeStructure(file, volume, layOutTwin(empty));
+  });
+}
+
+async function copyFat(source: string, destination: string, context: CopyContext): Promise<void> {
+  const size = await sizeOfDevice(source);
+  await withDevice(source, 'read', async (from) => {
+    const volume = await readVolume(from, size);
+    const layout = layOutTwin(volume);
+    await withDevice(destination, 'exclusive', async (to) => {
+      await copyFiles(from, to, volume.geometry, layout.files, context);
+      await writeStructure(to, volume, layout);
+    });
+    context.onProgress(layout.usedClusters * volume.geometry.clusterSize);
+  });
+}
+
+async function copyFiles(
+  from: FileHandle,
+  to: FileHandle,
+  geometry: FatGeometry,
+  files: readonly FileMove[],
+  { signal, onProgress }: CopyContext,
+): Promise<void> {
+  const report = throttled(onProgress);
+  let done = 0;
+  for (const file of files) {
+    for (const piece of piecesOf(file, geometry)) {
+      signal?.throwIfAborted();
+      await writeNonZero(to, piece.to, await readAt(from, piece.from, piece.length));
+      done += piece.length;
+      report(done);
+    }
+  }
+}
+
+interface Piece {
+  readonly from: number;
+  readonly to: number;
+  readonly length: number;
+}
+
+/** The parts of a file that are in one piece on both sides, in bytes. */
+function* piecesOf({ from, to, size }: FileMove, geometry: FatGeometry): Generator<Piece> {
+  const [left, right] = [cursor(from, geometry), cursor(to, geometry)];
+  for (let rest = size; rest > 0; ) {
+    const length = Math.min(rest, PIECE_BYTES, left.room(), right.room());
+    yield { from: left.advance(length), to: right.advance(length), length };
+    rest -= length;
+  }
+}
+
+function cursor(
+  runs: readonly ClusterRun[],
+  geometry: FatGeometry,
+): { room: () => number; advance: (length: number) => number } {
+  let index = 0;
+  let inRun = 0;
+  const bytesOfRun = (): number => (runs[index]?.count ?? 0) * geometry.clusterSize;
+  return {
+    room: () => {
+      if (inRun >= bytesOfRun()) {
+        index++;
+        inRun = 0;
+      }
+      return bytesOfRun() - inRun;
+    },
+    advance: (length) => {
+      const offset = offsetOfCluster(geometry, runs[index]?.first ?? 0) + inRun;
+      inRun += length;
+      return offset;
+    },
+  };
+}
+
+async function writeStructure(to: FileHandle, volume: FatVolume, layout: FatLayout): Promise<void> {
+  await writeFolders(to, volume.geometry, layout);
+  await writeTables(to, volume.geometry, layout.table.bytes);
+  await writeCounts(to, volume, layout);
+}
+
+async function writeFolders(to: FileHandle, geometry: FatGeometry, { folders }: FatLayout): Promise<void> {
+  for (const { clusters, content } of folders) {
+    if (clusters.length === 0) await writeAt(to, geometry.rootOffset, content);
+    let done = 0;
+    for (const { first, count } of clusters) {
+      const piece = content.subarray(done, done + count * geometry.clusterSize);
+      await writeAt(to, offsetOfCluster(geometry, first), piece);
+      done += piece.length;
+    }
+  }
+}
+
+async function writeTables(to: FileHandle, geometry: FatGeometry, bytes: Buffer): Promise<void> {
+  const { reservedBytes, fatBytes, fatCount } = geometry;
+  for (let number = 0; number < fatCount; number++) {
+    await writeNonZero(to, reservedBytes + number * fatBytes, bytes);
+  }
+}
+
+async function writeCounts(
+  to: FileHandle,
+  { geometry, reserved }: FatVolume,
+  layout: FatLayout,
+): Promise<void> {
+  for (const offset of geometry.infoOffsets) {
+    const info = Buffer.from(reserved.subarray(offset, offset + 512));
+    const isInfo =
+      info.readUInt32LE(0) === INFO_LEAD_SIGNATURE &&
+      info.readUInt32LE(INFO_SIGNATURE_OFFSET) === INFO_SIGNATURE;
+    if (!isInfo) continue;
+    info.writeUInt32LE(geometry.clusterCount - layout.usedClusters, INFO_SIGNATURE_OFFSET + 4);
+    info.writeUInt32LE(layout.nextFree, INFO_SIGNATURE_OFFSET + 8);
+    await writeAt(to, offset, info);
+  }
+}
