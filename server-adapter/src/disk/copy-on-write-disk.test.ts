@@ -1,0 +1,141 @@
+import assert from 'node:assert/strict';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { DiskError } from '@diskferry/protocol/disk';
+import { MemoryDisk } from '@diskferry/protocol/memory-disk';
+import { changeAtRandom, seededRandom, slowRandomDisk } from '../testing/random-operations.ts';
+import { copyOnWrite } from './copy-on-write-disk.ts';
+import { openScratchFile, type ScratchFile } from './scratch-file.ts';
+
+let folder: string;
+before(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'diskferry-test-'));
+});
+after(() => rm(folder, { recursive: true }));
+
+const GRANULE = 4096;
+
+for (const sector of [512, 4096, 8192]) {
+  for (const seed of [1, 2, 3, 4]) {
+    test(`random changes of sectors of ${sector} bytes read back and leave the disk below alone, seed ${seed}`, async () => {
+      const random = seededRandom(seed);
+      // Not whole granules: the last one is short.
+      const size = 64 * 8192 + sector;
+      const below = slowRandomDisk(size, sector, random);
+      const original = below.bytes.slice();
+      const expected = below.bytes.slice();
+      const disk = copyOnWrite(below, openScratchFile(folder, { segmentBytes: 24 * 8192 }));
+      for (let round = 0; round < 25; round++) {
+        await changeAtRandom(disk, expected, random, sector);
+        const offset = Math.floor((random() * size) / sector) * sector;
+        const part = new Uint8Array(Math.min(size - offset, 40 * sector));
+        await disk.read(offset, part);
+        assert.deepEqual(part, expected.subarray(offset, offset + part.length));
+      }
+      const whole = new Uint8Array(size);
+      await disk.read(0, whole);
+      assert.deepEqual(whole, expected);
+      assert.deepEqual(below.bytes, original);
+      await disk.close();
+    });
+  }
+}
+
+test('two writes into one granule at once both survive', async () => {
+  const below = slowRandomDisk(GRANULE, 512, seededRandom(7));
+  const expected = below.bytes.slice();
+  expected.fill(1, 0, 512).fill(2, 1024, 1536).fill(3, 3584, 4096);
+  const disk = copyOnWrite(below, openScratchFile(folder));
+  await Promise.all([
+    disk.write(0, new Uint8Array(512).fill(1)),
+    disk.write(1024, new Uint8Array(512).fill(2)),
+    disk.write(3584, new Uint8Array(512).fill(3)),
+  ]);
+  const read = new Uint8Array(GRANULE);
+  await disk.read(0, read);
+  assert.deepEqual(read, expected);
+  await disk.close();
+});
+
+test('a discarded granule reads as zeros, and a part of one that is not discarded keeps its bytes', async () => {
+  const disk = copyOnWrite(new MemoryDisk(new Uint8Array(3 * GRANULE).fill(9)), openScratchFile(folder));
+  await disk.discard(512, 2 * GRANULE);
+  const read = new Uint8Array(3 * GRANULE);
+  await disk.read(0, read);
+  assert.ok(read.subarray(0, GRANULE).every((byte) => byte === 9));
+  assert.ok(read.subarray(GRANULE, 2 * GRANULE).every((byte) => byte === 0));
+  assert.ok(read.subarray(2 * GRANULE).every((byte) => byte === 9));
+  await disk.close();
+});
+
+test('a write into a granule that was zeroed after an earlier write does not bring the old bytes back', async () => {
+  const disk = copyOnWrite(new MemoryDisk(new Uint8Array(GRANULE).fill(9)), openScratchFile(folder));
+  await disk.write(0, new Uint8Array(GRANULE).fill(5));
+  await disk.writeZeroes(0, GRANULE);
+  await disk.write(512, new Uint8Array(512).fill(6));
+  const read = new Uint8Array(GRANULE);
+  await disk.read(0, read);
+  assert.deepEqual(read, new Uint8Array(GRANULE).fill(6, 512, 1024));
+  await disk.close();
+});
+
+test('what is not changed is read from below in one request, and nothing is read for whole granules', async () => {
+  const below = new MemoryDisk(new Uint8Array(64 * GRANULE), { readOnly: true });
+  const reads: [number, number][] = [];
+  const read = below.read.bind(below);
+  below.read = async (offset, target) => {
+    reads.push([offset, target.length]);
+    await read(offset, target);
+  };
+  const disk = copyOnWrite(below, openScratchFile(folder));
+  await disk.write(GRANULE, new Uint8Array(GRANULE));
+  assert.deepEqual(reads, []);
+  await disk.read(0, new Uint8Array(64 * GRANULE));
+  assert.deepEqual(reads, [
+    [0, GRANULE],
+    [2 * GRANULE, 62 * GRANULE],
+  ]);
+  assert.equal(disk.layerBytesWritten, GRANULE);
+  await disk.close();
+});
+
+test('a full layer fails the write, is remembered, and the bytes below are still read', async () => {
+  const full: ScratchFile = {
+    read: async () => assert.fail('nothing was written'),
+    write: async () => {
+      throw new DiskError('ENOSPC', 'no space left');
+    },
+    close: async () => {},
+  };
+  const disk = copyOnWrite(new MemoryDisk(new Uint8Array(GRANULE).fill(9)), full);
+  await assert.rejects(disk.write(0, new Uint8Array(512)), { errno: 'ENOSPC' });
+  assert.match(String(disk.firstFailure), /no space left/);
+  const read = new Uint8Array(GRANULE);
+  await disk.read(0, read);
+  assert.ok(read.every((byte) => byte === 9));
+});
+
+test('a source that fails while a granule is filled fails that write only', async () => {
+  const below = new MemoryDisk(new Uint8Array(2 * GRANULE).fill(9));
+  const read = below.read.bind(below);
+  below.read = async (offset, target) => {
+    if (offset < GRANULE) throw new DiskError('EIO', 'bad sector');
+    await read(offset, target);
+  };
+  const disk = copyOnWrite(below, openScratchFile(folder));
+  await assert.rejects(disk.write(512, new Uint8Array(512)), { errno: 'EIO' });
+  await disk.write(GRANULE + 512, new Uint8Array(512).fill(1));
+  await disk.write(0, new Uint8Array(GRANULE).fill(2));
+  const bytes = new Uint8Array(2 * GRANULE);
+  await disk.read(0, bytes);
+  assert.deepEqual(
+    bytes,
+    new Uint8Array(2 * GRANULE)
+      .fill(2, 0, GRANULE)
+      .fill(9, GRANULE)
+      .fill(1, GRANULE + 512, GRANULE + 1024),
+  );
+  await disk.close();
+});
