@@ -26,6 +26,7 @@ async function buildClient(): Promise<void> {
     await bundle(join(folder, 'bundle.cjs'));
     await stripNode(join(folder, 'node'));
     await makeExecutable(folder);
+    await run([join(folder, 'imaging-client'), '--version']);
     // In one step, so that a client that runs from the old file is not disturbed.
     await rename(join(folder, 'imaging-client'), join(DIST, 'imaging-client'));
   } finally {

@@ -13,7 +13,8 @@ an inventory over a control channel.
 
   --disk PATH         serve this block device or plain file instead of the
                       computer's disks; may be given several times
-  --sector-size N     sector size of plain files: ${SECTOR_SIZES.join(', ')} (default ${DEFAULT_SECTOR_SIZE})
+  --sector-size N     sector size of plain files: ${SECTOR_SIZES.join(', ')}
+                      (default ${DEFAULT_SECTOR_SIZE})
   --writable          let servers write to the disks (default: read-only)
   --listen ADDRESS    listen on this address only (default: all)
   --port N            port of the disks (default ${CLIENT_PORT})

@@ -119,7 +119,7 @@ test('a write grant is shown', () => {
   assert.match(statusText(state({}, { writable: true })), /Disks \(a server may write to them\):/);
 });
 
-test('the use of a disk is one line', () => {
+test('the use of a disk is one line, and its errors another', () => {
   const use = { disk: 'sda', bytesRead: 1_234_000_000, bytesWritten: 0, errors: 0 };
   assert.equal(
     activityText([
@@ -127,7 +127,9 @@ test('the use of a disk is one line', () => {
       { ...use, disk: 'sdb', connections: 0, peers: [], bytesWritten: 512, errors: 2, lastError: 'sdb: EIO' },
     ]),
     'connected: 4 from 10.0.2.2, sda: 1.2 GB read\n' +
-      'connected: 0, sdb: 1.2 GB read, 512 bytes written, 2 errors, the last: sdb: EIO\n',
+      'connected: 0, sdb: 1.2 GB read, 512 bytes written\nerrors: 2, the last: sdb: EIO\n',
   );
   assert.equal(activityText([]), '');
+  const looked = { ...use, bytesRead: 0, connections: 0, peers: [] };
+  assert.equal(activityText([looked]), '', 'a server that only asked for the size is not shown');
 });

@@ -44,18 +44,29 @@ export function statusText(state: StatusState): string {
     .join('\n');
 }
 
-/** What servers do with the disks: one line a disk that was used. */
+/** What servers do with the disks: one line a disk that was used, and not only looked at. */
 export function activityText(activities: readonly DiskActivity[]): string {
-  return activities.map((activity) => `${cut(activityLine(activity))}\n`).join('');
+  return activities
+    .filter(
+      ({ connections, bytesRead, bytesWritten, errors }) =>
+        connections + bytesRead + bytesWritten + errors > 0,
+    )
+    .flatMap((activity) => [cut(useLine(activity)), ...errorLines(activity)])
+    .map((line) => `${line}\n`)
+    .join('');
 }
 
-function activityLine({ disk, connections, peers, bytesRead, bytesWritten, ...rest }: DiskActivity): string {
+function useLine({ disk, connections, peers, bytesRead, bytesWritten }: DiskActivity): string {
   return [
     `connected: ${connections}${connections === 0 ? '' : ` from ${peers.join(' and ')}`}`,
     `${disk}: ${formatSize(bytesRead)} read`,
     ...(bytesWritten === 0 ? [] : [`${formatSize(bytesWritten)} written`]),
-    ...(rest.errors === 0 ? [] : [`${rest.errors} errors, the last: ${rest.lastError}`]),
   ].join(', ');
+}
+
+/** Not cut: the reason stands at its end. */
+function errorLines({ errors, lastError }: DiskActivity): string[] {
+  return errors === 0 ? [] : [`errors: ${errors}, the last: ${lastError}`];
 }
 
 function describeComputer({ computer, memoryBytes }: Inventory): string {

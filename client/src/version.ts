@@ -1,4 +1,4 @@
-import package_ from '../package.json' with { type: 'json' };
+import manifest from '../package.json' with { type: 'json' };
 
 /** Version of the imaging client, such as "0.1.0". */
-export const VERSION = package_.version;
+export const VERSION = manifest.version;

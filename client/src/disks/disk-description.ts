@@ -6,7 +6,7 @@ const USUAL_SECTOR_SIZE = 512;
 /** A disk in one line: "Samsung SSD 970 EVO, 500.1 GB, nvme, serial S466NX0M". */
 export function describeDisk(disk: DiskInfo): string {
   return [
-    disk.model ?? (disk.transport === 'file' ? 'plain file' : 'disk'),
+    disk.model ?? 'disk',
     formatSize(disk.size),
     ...diskTraits(disk),
     ...(disk.serial === undefined ? [] : [`serial ${disk.serial}`]),
@@ -16,7 +16,7 @@ export function describeDisk(disk: DiskInfo): string {
 /** What is special about a disk besides model, size and serial number. */
 export function diskTraits({ transport, sectorSize, removable, readOnly }: DiskInfo): string[] {
   return [
-    ...(transport === 'unknown' || transport === 'file' ? [] : [transport]),
+    ...(transport === 'unknown' ? [] : [transport === 'file' ? 'plain file' : transport]),
     ...(sectorSize.logical === USUAL_SECTOR_SIZE ? [] : [`${sectorSize.logical}-byte sectors`]),
     ...(removable ? ['removable'] : []),
     ...(readOnly ? ['write-protected'] : []),

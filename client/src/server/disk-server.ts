@@ -1,15 +1,17 @@
 import { createServer, type Socket } from 'node:net';
+import { totalmem } from 'node:os';
 import { debuglog } from 'node:util';
 import { type ExportCatalog, serveConnection } from '@diskferry/protocol/nbd/server';
 import { listen } from './listen.ts';
 
 const debug = debuglog('diskferry:server');
 
-/**
- * Each connection may hold a few requests in memory, and the client runs in 256 MB. A server needs four or so per
- * disk (nbdcopy's default).
- */
-const MAX_CONNECTIONS = 32;
+/** What one connection may have under way, in bytes; more made no copy faster. */
+const MAX_BYTES_IN_FLIGHT = 4 * 1024 * 1024;
+/** serveConnection keeps as many bytes again for the next requests. */
+const BYTES_PER_CONNECTION = 2 * MAX_BYTES_IN_FLIGHT;
+/** A server needs four or so per disk (nbdcopy's default). */
+const MAX_CONNECTIONS = 64;
 /** A server that was switched off is noticed after this silence and some probes, in ms. */
 const KEEP_ALIVE_AFTER_MS = 30_000;
 
@@ -32,7 +34,7 @@ export interface DiskServer {
  * @throws {ListenError}
  */
 export async function startDiskServer(options: DiskServerOptions): Promise<DiskServer> {
-  const { catalogFor, maxConnections = MAX_CONNECTIONS } = options;
+  const { catalogFor, maxConnections = affordableConnections() } = options;
   const connections = new Map<Socket, Promise<void>>();
   const server = createServer(
     { noDelay: true, keepAlive: true, keepAliveInitialDelay: KEEP_ALIVE_AFTER_MS },
@@ -57,12 +59,17 @@ export async function startDiskServer(options: DiskServerOptions): Promise<DiskS
   };
 }
 
+/** Half of the memory at most goes to connections: some 14 of them in a computer with 256 MB. */
+function affordableConnections(): number {
+  return Math.min(MAX_CONNECTIONS, Math.floor(totalmem() / 2 / BYTES_PER_CONNECTION));
+}
+
 async function serveSocket(socket: Socket, catalogFor: DiskServerOptions['catalogFor']): Promise<void> {
   const peer = peerOf(socket);
   // An error event without a listener would end the process; serveConnection may be done before it comes.
   socket.on('error', (error) => debug('%s: %s', peer, error.message));
   try {
-    await serveConnection(socket, catalogFor(peer));
+    await serveConnection(socket, catalogFor(peer), { maxBytesInFlight: MAX_BYTES_IN_FLIGHT });
   } catch (error) {
     debug('%s: %s', peer, error instanceof Error ? error.message : error);
   } finally {

@@ -1,0 +1,74 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { connect, type Socket } from 'node:net';
+import { test } from 'node:test';
+import type { ExportCatalog } from '@diskferry/protocol/nbd/server';
+import { startDiskServer } from './disk-server.ts';
+
+const NO_DISKS: ExportCatalog = { list: async () => [], open: async () => undefined };
+const BOUND = { signal: AbortSignal.timeout(30_000) };
+
+async function greeting(socket: Socket): Promise<string> {
+  const [data] = (await once(socket, 'data', BOUND)) as [Buffer];
+  return data.toString('latin1', 0, 8);
+}
+
+test('garbage and a reset on one connection leave the others and the server alone', async () => {
+  const server = await startDiskServer({ port: 0, host: '127.0.0.1', catalogFor: () => NO_DISKS });
+  const sockets = [0, 1, 2].map(() => connect(server.port, '127.0.0.1'));
+  const [garbage, reset, quiet] = sockets as [Socket, Socket, Socket];
+  await Promise.all(sockets.map(greeting));
+  garbage.write(Buffer.alloc(1000, 0xff));
+  reset.resetAndDestroy();
+  await once(garbage, 'close', BOUND);
+  assert.equal(quiet.readyState, 'open');
+  const next = connect(server.port, '127.0.0.1');
+  assert.equal(await greeting(next), 'NBDMAGIC');
+  await server.close();
+});
+
+test('connections over the limit are closed at once, and one that ends makes room', async () => {
+  const server = await startDiskServer({
+    port: 0,
+    host: '127.0.0.1',
+    catalogFor: () => NO_DISKS,
+    maxConnections: 1,
+  });
+  const first = connect(server.port, '127.0.0.1');
+  await greeting(first);
+  const second = connect(server.port, '127.0.0.1');
+  let received = 0;
+  second.on('data', ({ length }) => (received += length));
+  second.on('error', () => {});
+  await once(second, 'close', BOUND);
+  assert.equal(received, 0);
+  first.end();
+  await once(first, 'close', BOUND);
+  const third = connect(server.port, '127.0.0.1');
+  assert.equal(await greeting(third), 'NBDMAGIC');
+  await server.close();
+});
+
+test('closing ends connections that are open', async () => {
+  const server = await startDiskServer({ port: 0, host: '127.0.0.1', catalogFor: () => NO_DISKS });
+  const socket = connect(server.port, '127.0.0.1');
+  await greeting(socket);
+  socket.on('error', () => {});
+  const closed = once(socket, 'close', BOUND);
+  await server.close();
+  await closed;
+});
+
+test('the catalog is told the address of the server, IPv4 without the IPv6 prefix', async () => {
+  const peers: string[] = [];
+  const catalogFor = (peer: string): ExportCatalog => {
+    peers.push(peer);
+    return NO_DISKS;
+  };
+  const server = await startDiskServer({ port: 0, catalogFor });
+  const socket = connect(server.port, '127.0.0.1');
+  await greeting(socket);
+  socket.destroy();
+  await server.close();
+  assert.deepEqual(peers, ['127.0.0.1']);
+});

@@ -1,0 +1,53 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { join } from 'node:path';
+
+const MAIN = join(import.meta.dirname, '../main.ts');
+/** Far more than any test needs; a test that waits so long has failed. */
+const BOUND_MS = 30_000;
+
+export interface ClientProcess {
+  /** Port of the disks. */
+  readonly port: number;
+  /** All that it has printed so far. */
+  output(): string;
+  /** Resolves when it has printed something that matches. */
+  printed(pattern: RegExp): Promise<void>;
+  /** Ends it with SIGTERM by default. */
+  end(signal?: NodeJS.Signals): Promise<{ readonly exitCode: number | null }>;
+}
+
+/**
+ * Starts the imaging client as a process on free ports of the loopback address, and waits until it is ready. Not
+ * through `run`, because it stays.
+ */
+export async function startClientProcess(...args: string[]): Promise<ClientProcess> {
+  const child = spawn(
+    process.execPath,
+    [MAIN, '--listen', '127.0.0.1', '--port', '0', '--control-port', '0', ...args],
+    { stdio: ['ignore', 'pipe', 'inherit'] },
+  );
+  const exited = once(child, 'exit');
+  let output = '';
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    output += text;
+  });
+  async function printed(pattern: RegExp): Promise<void> {
+    const signal = AbortSignal.timeout(BOUND_MS);
+    const ended = exited.then(() => {
+      throw new Error(`the client ended; it printed: ${output}`);
+    });
+    while (!pattern.test(output)) await Promise.race([once(child.stdout, 'data', { signal }), ended]);
+  }
+  await printed(/waiting for the server/);
+  return {
+    port: Number(/127\.0\.0\.1:(\d+)/.exec(output)?.[1]),
+    output: () => output,
+    printed,
+    end: async (signal = 'SIGTERM') => {
+      child.kill(signal);
+      await exited;
+      return { exitCode: child.exitCode };
+    },
+  };
+}
