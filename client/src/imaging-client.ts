@@ -2,7 +2,7 @@ import type { ServeOptions } from './command-line.ts';
 import { startControlServer } from './control/control-server.ts';
 import { openBlockDisk } from './disks/block-disk.ts';
 import { createDiskList } from './disks/disk-list.ts';
-import { readInventory } from './inventory/inventory.ts';
+import { inventoryReader } from './inventory/inventory.ts';
 import { ActivityBook } from './server/activity.ts';
 import { diskCatalog } from './server/disk-catalog.ts';
 import { DiskPool } from './server/disk-pool.ts';
@@ -30,7 +30,7 @@ export async function startImagingClient(
   const listDisks = createDiskList(options);
   const pool = new DiskPool((disk) => openBlockDisk(disk, { writable }));
   const book = new ActivityBook();
-  const inventory = () => readInventory(listDisks);
+  const readInventory = inventoryReader(listDisks);
 
   const disks = await startDiskServer({
     port: options.port,
@@ -41,13 +41,13 @@ export async function startImagingClient(
     port: options.controlPort,
     host,
     version: VERSION,
-    readInventory: inventory,
+    readInventory,
   }).catch(async (error: unknown) => {
     await disks.close();
     throw error;
   });
   const screen = startScreen({
-    readState: () => ({ version: VERSION, inventory: inventory(), port: disks.port, host, writable }),
+    readState: () => ({ version: VERSION, inventory: readInventory(), port: disks.port, host, writable }),
     book,
     print,
   });

@@ -3,7 +3,7 @@ import { HELP, parseCommandLine, type ServeOptions, UsageError } from './command
 import { createDiskList, type DiskListOptions } from './disks/disk-list.ts';
 import { NamedDiskError } from './disks/named-disk.ts';
 import { startImagingClient } from './imaging-client.ts';
-import { readInventory } from './inventory/inventory.ts';
+import { inventoryReader } from './inventory/inventory.ts';
 import { ListenError } from './server/listen.ts';
 import { VERSION } from './version.ts';
 
@@ -25,14 +25,17 @@ async function main(): Promise<void> {
 }
 
 function printInventory(options: DiskListOptions): void {
-  print(`${JSON.stringify(readInventory(createDiskList(options)), undefined, 2)}\n`);
+  print(`${JSON.stringify(inventoryReader(createDiskList(options))(), undefined, 2)}\n`);
 }
 
 async function serve(options: ServeOptions): Promise<void> {
+  // A screen that is gone, such as a closed pipe, must not end the service.
+  process.stdout.on('error', () => {});
   const client = await startImagingClient(options, print);
   // Once: a second signal ends the process at once, should a disk hang.
-  for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const)
+  for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) {
     process.once(signal, () => void client.close());
+  }
 }
 
 function print(text: string): void {

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { readInventory as checkInventory } from '@diskferry/protocol/inventory';
 import { MadeUpSysfs } from '../test-support/made-up-sysfs.ts';
 import { readComputer } from './computer.ts';
-import { readInventory } from './inventory.ts';
+import { inventoryReader } from './inventory.ts';
 import { parseMemoryBytes } from './memory.ts';
 import { type InterfaceAddresses, readNics } from './nics.ts';
 import { parseProcessors } from './processors.ts';
@@ -105,7 +105,7 @@ test('a network card that is down has no speed and no address; what is no card i
 });
 
 test('the inventory of this very computer passes the check of the protocol', () => {
-  const inventory = readInventory(() => []);
+  const inventory = inventoryReader(() => [])();
   assert.deepEqual(checkInventory(JSON.parse(JSON.stringify(inventory)), 'inventory'), inventory);
   assert.ok(inventory.memoryBytes > 0);
   assert.ok(inventory.processors.threads > 0);

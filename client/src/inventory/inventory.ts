@@ -6,13 +6,15 @@ import { parseMemoryBytes } from './memory.ts';
 import { readNics } from './nics.ts';
 import { parseProcessors } from './processors.ts';
 
-/** What this computer is made of, now. Read anew each time: disks, links and addresses change. */
-export function readInventory(listDisks: DiskList): Inventory {
-  return {
+/**
+ * What this computer is made of. Disks, links and addresses are read anew each time, because they change; the rest
+ * once: /proc/cpuinfo asks every processor for its clock, which takes long where there are hundreds.
+ */
+export function inventoryReader(listDisks: DiskList): () => Inventory {
+  const lasting = {
     computer: readComputer(),
     processors: parseProcessors(readFileSync('/proc/cpuinfo', 'utf8')),
     memoryBytes: parseMemoryBytes(readFileSync('/proc/meminfo', 'utf8')),
-    nics: readNics(),
-    disks: listDisks().map(({ info }) => info),
   };
+  return () => ({ ...lasting, nics: readNics(), disks: listDisks().map(({ info }) => info) });
 }
