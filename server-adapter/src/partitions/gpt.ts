@@ -46,6 +46,15 @@ export async function hasPrimaryGpt(disk: ReadableDisk): Promise<boolean> {
   return !('damage' in (await readGptHeader(disk, PRIMARY_LBA)));
 }
 
+/** Whether a sound backup table stands at the end of the disk. */
+export async function hasBackupGpt(disk: ReadableDisk): Promise<boolean> {
+  return !('damage' in (await readGptHeader(disk, lastLbaOf(disk))));
+}
+
+function lastLbaOf({ size, sectorSize }: ReadableDisk): number {
+  return Math.floor(size / sectorSize.logical) - 1;
+}
+
 /** Bytes to be written to a disk. */
 export interface TablePatch {
   readonly start: number;
@@ -78,7 +87,7 @@ export async function repairPrimaryGpt(disk: ReadableDisk): Promise<TablePatch[]
 }
 
 async function readPair(disk: ReadableDisk): Promise<GptPair> {
-  const lastLba = Math.floor(disk.size / disk.sectorSize.logical) - 1;
+  const lastLba = lastLbaOf(disk);
   const primary = await readGptHeader(disk, PRIMARY_LBA);
   // A disk that was enlarged has its backup where its old end was, which only the primary knows.
   const alternateLba = 'damage' in primary ? lastLba : primary.alternateLba;

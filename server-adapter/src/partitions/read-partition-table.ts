@@ -1,4 +1,4 @@
-import { hasPrimaryGpt, readGpt } from './gpt.ts';
+import { hasBackupGpt, hasPrimaryGpt, readGpt } from './gpt.ts';
 import { readMbr } from './mbr.ts';
 import { decodeMbrEntries, hasMbrSignature, isProtective, isUsed, looksLikeEntries } from './mbr-sector.ts';
 import type { PartitionTable } from './partition-table.ts';
@@ -16,8 +16,10 @@ export async function readPartitionTable(disk: ReadableDisk): Promise<PartitionT
   const sector = start.subarray(0, disk.sectorSize.logical);
   if (!hasMbrSignature(sector)) {
     // Linux ignores a GPT without its protective MBR. A disk that lost only its first sector is still a whole one.
-    if (!(await hasPrimaryGpt(disk))) return noTable([]);
-    return addWarnings(await readGpt(disk), ['the protective MBR in sector 0 is missing; the GPT is used']);
+    if (await hasPrimaryGpt(disk)) {
+      return addWarnings(await readGpt(disk), ['the protective MBR in sector 0 is missing; the GPT is used']);
+    }
+    return noTable(findFileSystem(start) === undefined ? await remainsOfGpt(disk) : []);
   }
   const entries = decodeMbrEntries(sector);
   if (looksLikeEntries(entries)) {
@@ -31,6 +33,15 @@ export async function readPartitionTable(disk: ReadableDisk): Promise<PartitionT
     'sector 0 ends with a boot signature, but what stands in place of a partition table is none; ' +
       'the disk is taken as one without partitions',
   ]);
+}
+
+/** A disk with a blank start may have lost its table, or may have been emptied on purpose: the user must know. */
+async function remainsOfGpt(disk: ReadableDisk): Promise<string[]> {
+  if (!(await hasBackupGpt(disk))) return [];
+  return [
+    'the disk has no partition table at its start, but a sound backup GPT at its end; ' +
+      'if its partitions are wanted, restore them first, with the recovery menu of gdisk',
+  ];
 }
 
 async function readGptWithMbr(disk: ReadableDisk, usedEntries: number): Promise<PartitionTable> {
