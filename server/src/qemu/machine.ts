@@ -22,6 +22,8 @@ const PORT_TAKEN = /could not set up host forwarding/i;
 export interface StartOptions {
   /** Holds the process; sockets, variables of the firmware and the serial log lie in its folder. */
   readonly session: Session;
+  /** Where the serial log goes and stays; by default it goes with the session. DISKFERRY_QEMU_LOGS overrides it. */
+  readonly logFolder?: string;
   /** Pulls the plug when aborted. */
   readonly signal?: AbortSignal | undefined;
 }
@@ -34,11 +36,11 @@ export interface StartOptions {
  */
 export async function startMachine(
   description: MachineDescription,
-  { session, signal }: StartOptions,
+  { session, logFolder, signal }: StartOptions,
 ): Promise<Machine> {
   for (let attempt = 1; ; attempt++) {
     signal?.throwIfAborted();
-    const started = await startOnce(description, session);
+    const started = await startOnce(description, session, logFolder);
     if ('machine' in started) return endOnAbort(started.machine, signal);
     if (!PORT_TAKEN.test(started.stderr) || attempt === PORT_ATTEMPTS) {
       const words = started.stderr.trim();
@@ -53,8 +55,9 @@ export async function startMachine(
 async function startOnce(
   description: MachineDescription,
   session: Session,
+  logFolder: string | undefined,
 ): Promise<{ readonly machine: Machine } | MachineExit> {
-  const around = await prepareSurroundings(description, session);
+  const around = await prepareSurroundings(description, session, logFolder);
   const callers = await Promise.all([awaitCaller(around.serialSocket), awaitCaller(around.qmpSocket)]);
   try {
     const qemu = await startQemu(commandLine(description, around), markOf(around.qmpSocket), session);
@@ -78,11 +81,15 @@ async function startOnce(
   }
 }
 
-async function prepareSurroundings(description: MachineDescription, session: Session): Promise<Surroundings> {
+async function prepareSurroundings(
+  description: MachineDescription,
+  session: Session,
+  keptLogs: string | undefined,
+): Promise<Surroundings> {
   const overrides = readOverrides();
   const folder = join(session.folder, description.name);
   await mkdir(folder, { recursive: true });
-  const logFolder = overrides.logFolder ?? folder;
+  const logFolder = overrides.logFolder ?? keptLogs ?? folder;
   await mkdir(logFolder, { recursive: true });
   const serialLog = join(logFolder, `${description.name}.serial.log`);
   await writeFile(serialLog, '');

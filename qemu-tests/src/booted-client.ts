@@ -1,0 +1,95 @@
+import { type Machine, startMachine } from '@diskferry/server/qemu/machine';
+import type { MachineDescription, MachineDisk, MachineNic } from '@diskferry/server/qemu/machine-description';
+import type { Session } from '@diskferry/system/session';
+import { artefact, LOG_FOLDER } from './artefacts.ts';
+import { sitOn } from './sit.ts';
+
+/** What the smallest computers that we support have. */
+const MEMORY_MB = 256;
+const DISK_PORT = 7000;
+const CONTROL_PORT = 7001;
+const PORTS = [DISK_PORT, CONTROL_PORT];
+/** Some 10 to 20 s on an idle machine. */
+const BOOT_TIMEOUT_MS = 240_000;
+/** The screen says so only when there is a network address. */
+const READY = /^waiting for the server$/m;
+
+export interface ClientBoot {
+  /** Names the machine and its serial log. */
+  readonly name: string;
+  readonly session: Session;
+  /** `pxe` gives the kernel and the initrd as a network boot would. */
+  readonly medium?: 'cd' | 'usb-stick' | 'pxe';
+  readonly firmware?: 'bios' | 'uefi';
+  readonly disks?: readonly MachineDisk[];
+  readonly nicModel?: MachineNic['model'];
+  readonly signal?: AbortSignal;
+}
+
+export interface BootedClient {
+  readonly machine: Machine;
+  readonly host: '127.0.0.1';
+  readonly diskPort: number;
+  readonly controlPort: number;
+  /** The address of one of its disks, such as "sda". */
+  readonly diskAddress: (exportName: string) => string;
+}
+
+/**
+ * Boots a computer into our secondary OS, waits until it waits for the server, and works with it. The machine is
+ * ended afterwards; after a failure the path of its log is printed, and it stays up if that was asked for.
+ */
+export async function withBootedClient<T>(
+  boot: ClientBoot,
+  work: (client: BootedClient) => Promise<T>,
+): Promise<T> {
+  const { session, signal } = boot;
+  await using machine = await startMachine(describeMachine(boot), { session, signal, logFolder: LOG_FOLDER });
+  try {
+    await machine.waitForSerial(READY, { timeoutMs: BOOT_TIMEOUT_MS, signal });
+    const diskPort = machine.hostPort(DISK_PORT);
+    return await work({
+      machine,
+      host: '127.0.0.1',
+      diskPort,
+      controlPort: machine.hostPort(CONTROL_PORT),
+      diskAddress: (exportName) => `nbd://127.0.0.1:${diskPort}/${exportName}`,
+    });
+  } catch (error) {
+    await sitOn(machine, PORTS);
+    throw error;
+  }
+}
+
+function describeMachine({
+  name,
+  medium = 'cd',
+  firmware = 'bios',
+  disks = [],
+  nicModel = 'virtio-net-pci',
+}: ClientBoot): MachineDescription {
+  return {
+    name,
+    firmware,
+    memoryMb: MEMORY_MB,
+    disks,
+    nic: { model: nicModel, forwardedPorts: PORTS },
+    bootOrder: [medium === 'usb-stick' ? 'usb-stick' : 'cd', 'disk'],
+    ...mediumOf(medium),
+  };
+}
+
+function mediumOf(medium: 'cd' | 'usb-stick' | 'pxe'): Partial<MachineDescription> {
+  switch (medium) {
+    case 'cd':
+      return { cd: artefact('diskferry.iso') };
+    case 'usb-stick':
+      return { usbStick: artefact('diskferry.iso') };
+    case 'pxe':
+      return {
+        kernel: artefact('pxe/vmlinuz'),
+        initrd: artefact('pxe/initrd'),
+        append: 'console=tty0 console=ttyS0,115200',
+      };
+  }
+}
