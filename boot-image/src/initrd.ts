@@ -1,0 +1,57 @@
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { gzipSync } from 'node:zlib';
+import { type CpioEntry, makeCpio } from './cpio.ts';
+import type { KernelParts } from './packages/parts.ts';
+
+/** What stage 1 calls. */
+const APPLETS = ['sh', 'insmod', 'losetup', 'mkdir', 'mount', 'reboot', 'sleep', 'switch_root'];
+const MODULES = {
+  loop: 'kernel/drivers/block/loop.ko',
+  squashfs: 'kernel/fs/squashfs/squashfs.ko',
+  overlay: 'kernel/fs/overlayfs/overlay.ko',
+} as const;
+const CONSOLE_NUMBERS = [5, 1] as const;
+
+export interface InitrdOptions {
+  readonly target: string;
+  readonly squashfs: string;
+  /** The script that the kernel starts. */
+  readonly init: string;
+  readonly busybox: string;
+  readonly kernel: KernelParts;
+  /** The time of all entries, in seconds since 1970. */
+  readonly epoch: number;
+}
+
+/**
+ * Writes an initrd of two archives, which the kernel unpacks one after the other: the small one of stage 1, compressed,
+ * and one with the root image, which is compressed in itself and is stored as it is.
+ */
+export async function writeInitrd(options: InitrdOptions): Promise<void> {
+  const stage1 = gzipSync(makeCpio(await stage1Entries(options), options.epoch), { level: 9 });
+  const image = await readFile(options.squashfs);
+  const root = makeCpio([{ path: 'root.squashfs', mode: 0o100644, data: image }], options.epoch);
+  // The kernel looks for the next archive at a multiple of four.
+  const gap = Buffer.alloc((4 - (stage1.length % 4)) % 4);
+  await writeFile(options.target, Buffer.concat([stage1, gap, root]));
+}
+
+async function stage1Entries({ init, busybox, kernel }: InitrdOptions): Promise<CpioEntry[]> {
+  const modules = Object.entries(MODULES).map(async ([name, path]) => ({
+    path: `modules/${name}.ko`,
+    mode: 0o100644,
+    data: await readFile(join(kernel.modulesFolder, path)),
+  }));
+  return [
+    { path: 'bin', mode: 0o040755 },
+    { path: 'bin/busybox', mode: 0o100755, data: await readFile(busybox) },
+    ...APPLETS.map((name) => ({ path: `bin/${name}`, mode: 0o120777, data: Buffer.from('busybox') })),
+    { path: 'dev', mode: 0o040755 },
+    // The kernel opens it for /init before any device file system is mounted.
+    { path: 'dev/console', mode: 0o020600, device: CONSOLE_NUMBERS },
+    { path: 'init', mode: 0o100755, data: await readFile(init) },
+    { path: 'modules', mode: 0o040755 },
+    ...(await Promise.all(modules)),
+  ];
+}

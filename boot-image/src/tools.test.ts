@@ -1,0 +1,14 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { requireTools } from './tools.ts';
+
+test('all missing tools are named at once, each package once', () => {
+  assert.throws(
+    () => requireTools('/nonexistent'),
+    (error: Error) =>
+      /xorriso/.test(error.message) &&
+      /apt-get install --no-install-recommends apt kmod dpkg grub-common mtools squashfs-tools xorriso$/.test(
+        error.message,
+      ),
+  );
+});
