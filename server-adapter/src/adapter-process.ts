@@ -4,10 +4,12 @@
  * lives on when its parent ends, and ends when its disk is unmounted or on SIGTERM, in both cases after a flush.
  */
 import { messageOf } from '@diskferry/system/errors';
-import type { FromAdapter, ToAdapter } from './adapter/messages.ts';
+import type { FromAdapter, ToAdapter, TroubleCode } from './adapter/messages.ts';
 import { type ServedDisk, serveDisk } from './adapter/serve-disk.ts';
 
 let served: Promise<ServedDisk> | undefined;
+/** Aborted when the process shall end before its disk is ready. */
+const starting = new AbortController();
 
 process.on('message', (message) => void receive(message as ToAdapter));
 process.on('SIGTERM', () => void stop());
@@ -27,7 +29,7 @@ async function receive(message: ToAdapter): Promise<void> {
 }
 
 async function start({ config }: Extract<ToAdapter, { type: 'start' }>): Promise<void> {
-  served = serveDisk(config, { onLost: (message) => tell({ type: 'lost', message }) });
+  served = serveDisk(config, { signal: starting.signal, onTrouble: report });
   try {
     const disk = await served;
     tell({ type: 'ready', geometry: disk.geometry });
@@ -37,6 +39,11 @@ async function start({ config }: Extract<ToAdapter, { type: 'start' }>): Promise
     log(messageOf(error));
     tell({ type: 'failed', code: codeOf(error), message: messageOf(error) }, endNow);
   }
+}
+
+function report(code: TroubleCode, message: string): void {
+  log(message);
+  tell({ type: 'trouble', code, message });
 }
 
 async function answer({ type, id }: Exclude<ToAdapter, { type: 'start' }>): Promise<void> {
@@ -51,6 +58,7 @@ async function answer({ type, id }: Exclude<ToAdapter, { type: 'start' }>): Prom
 }
 
 async function stop(): Promise<void> {
+  starting.abort();
   try {
     await (await served)?.close();
   } catch (error) {

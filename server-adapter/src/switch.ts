@@ -7,7 +7,6 @@ import { Adapter } from './adapter/adapter.ts';
 import type { DiskGeometry } from './adapter/messages.ts';
 import { HeldResources } from './held-resources.ts';
 import { serveImage } from './image/qemu-nbd.ts';
-import { inspectImage } from './image/virtual-disk.ts';
 import { createLoopDevice } from './loopback/loop-device.ts';
 import { pickDriver } from './loopback/pick-driver.ts';
 import { readPartitionTable } from './partitions/read-partition-table.ts';
@@ -75,7 +74,6 @@ async function openSource(
   { held, folder }: Place,
 ): Promise<DiskAddress> {
   if (source.kind === 'remote') return source.address;
-  await inspectImage(source.path);
   const readOnly = options.mode !== 'write';
   return serveImage(held, { path: source.path, format: source.format, readOnly, folder });
 }
@@ -111,6 +109,7 @@ function simulatedDisk(
         await run(['sync', device], { okExitCodes: [0, 1] });
         await adapter.flush();
       } finally {
+        adapter.expectEnd();
         await held.releaseAll();
       }
     },

@@ -12,7 +12,7 @@ const POOL_THREADS = 16;
 /** How much of the adapter's log goes into an error message, in lines. */
 const REPORTED_LOG_LINES = 5;
 
-/** The adapter or its source failed; the message says how. Codes: `ADAPTER_FAILED`, `SOURCE_LOST`, or the source's. */
+/** The adapter or its source failed; the message says how. Codes: `ADAPTER_FAILED`, `SOURCE_LOST`, `WRITE_FAILED`, or those of NbdError. */
 export class AdapterError extends DiskferryError {}
 
 type Question = Extract<ToAdapter, { id: number }>['type'];
@@ -27,6 +27,7 @@ export class Adapter {
   readonly #answers = new Map<number, PromiseWithResolvers<AdapterCounters>>();
   readonly #ready = Promise.withResolvers<DiskGeometry>();
   #sourceName = '';
+  #endIsWanted = false;
   #nextId = 0;
 
   /** Starts a process that waits for its configuration, in a process group of its own: Ctrl-C does not reach it. */
@@ -57,10 +58,17 @@ export class Adapter {
    */
   async start(config: AdapterConfig, signal?: AbortSignal): Promise<DiskGeometry> {
     this.#sourceName = config.sourceName;
-    return this.#keepAlive(async () => {
-      this.#send({ type: 'start', config });
-      return Promise.race([this.#ready.promise, this.failure, rejectOnAbort(signal)]);
-    });
+    signal?.throwIfAborted();
+    const giveUp = (): void => this.#ready.reject(signal?.reason as Error);
+    signal?.addEventListener('abort', giveUp);
+    try {
+      return await this.#keepAlive(async () => {
+        this.#send({ type: 'start', config });
+        return this.#ready.promise;
+      });
+    } finally {
+      signal?.removeEventListener('abort', giveUp);
+    }
   }
 
   counters(): Promise<AdapterCounters> {
@@ -74,6 +82,11 @@ export class Adapter {
    */
   async flush(): Promise<void> {
     await this.#ask('flush');
+  }
+
+  /** From now on the end of the process is no failure. */
+  expectEnd(): void {
+    this.#endIsWanted = true;
   }
 
   #ask(type: Question): Promise<AdapterCounters> {
@@ -113,8 +126,8 @@ export class Adapter {
         return this.#answers.get(message.id)?.resolve(message.counters);
       case 'refusal':
         return this.#answers.get(message.id)?.reject(new AdapterError('WRITE_FAILED', message.message));
-      case 'lost':
-        return this.#fail(new AdapterError('SOURCE_LOST', message.message));
+      case 'trouble':
+        return this.#fail(new AdapterError(message.code, message.message));
     }
   }
 
@@ -124,7 +137,7 @@ export class Adapter {
       'ADAPTER_FAILED',
       `the adapter process of ${this.#sourceName || 'a disk'} ${how}${log === '' ? '' : `; its log ends: ${log}`}`,
     );
-    this.#fail(error);
+    if (!this.#endIsWanted) this.#fail(error);
     this.#ready.reject(error);
     for (const answer of this.#answers.values()) answer.reject(error);
   }
@@ -145,14 +158,6 @@ function spawnAdapter(logPath: string): ChildProcess {
   } finally {
     closeSync(log);
   }
-}
-
-function rejectOnAbort(signal: AbortSignal | undefined): Promise<never> {
-  return new Promise((_, reject) => {
-    const abort = (): void => reject(signal?.reason as Error);
-    if (signal?.aborted === true) abort();
-    signal?.addEventListener('abort', abort, { once: true });
-  });
 }
 
 function lastLines(path: string): string {

@@ -39,5 +39,7 @@ export type FromAdapter =
   | { readonly type: 'failed'; readonly code: string; readonly message: string }
   | { readonly type: 'answer'; readonly id: number; readonly counters: AdapterCounters }
   | { readonly type: 'refusal'; readonly id: number; readonly message: string }
-  /** The source is gone: every further request fails with EIO. */
-  | { readonly type: 'lost'; readonly message: string };
+  /** The disk cannot be trusted any more: its source is lost, or something could not be written. */
+  | { readonly type: 'trouble'; readonly code: TroubleCode; readonly message: string };
+
+export type TroubleCode = 'SOURCE_LOST' | 'WRITE_FAILED';

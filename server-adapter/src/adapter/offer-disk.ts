@@ -1,6 +1,7 @@
 import { createServer, type Socket } from 'node:net';
 import type { Disk } from '@diskferry/protocol/disk';
 import { serveConnection } from '@diskferry/protocol/nbd/server';
+import { run } from '@diskferry/system/run';
 import { mountFuseFile, openFuseDevice } from '../fuse/device.ts';
 import { serveFuse } from '../fuse/server.ts';
 import type { AdapterChannel } from './messages.ts';
@@ -12,20 +13,29 @@ export interface OfferedDisk {
 }
 
 /** Offers a disk on a channel; returns when the kernel can use it. The disk stays open at the end. */
-export async function offerDisk(disk: Disk, channel: AdapterChannel): Promise<OfferedDisk> {
+export async function offerDisk(
+  disk: Disk,
+  channel: AdapterChannel,
+  signal: AbortSignal,
+): Promise<OfferedDisk> {
   switch (channel.kind) {
     case 'fuse':
-      return offerAsFile(disk, channel.mountPoint);
+      return offerAsFile(disk, channel.mountPoint, signal);
     case 'socket':
       return offerOnSocket(disk, channel.socketPath);
   }
 }
 
-async function offerAsFile(disk: Disk, mountPoint: string): Promise<OfferedDisk> {
+async function offerAsFile(disk: Disk, mountPoint: string, signal: AbortSignal): Promise<OfferedDisk> {
   const device = openFuseDevice();
   // Before the mount: the kernel asks at once, and mount(8) waits for the answers.
   const ended = serveFuse(device, disk);
   await mountFuseFile(device, mountPoint);
+  if (signal.aborted) {
+    // Whoever wanted the mount away has looked for it already, perhaps too early.
+    await run(['umount', mountPoint]);
+    signal.throwIfAborted();
+  }
   return { ended };
 }
 

@@ -1,3 +1,4 @@
+import { type Disk, DiskError } from '@diskferry/protocol/disk';
 import { connectNbd, type NbdDisk } from '@diskferry/protocol/nbd/client';
 import { DiskferryError } from '@diskferry/system/errors';
 import { copyOnWrite } from '../disk/copy-on-write-disk.ts';
@@ -5,7 +6,7 @@ import { countDisk } from '../disk/counting-disk.ts';
 import { openScratchFile } from '../disk/scratch-file.ts';
 import { withSectorSize } from '../disk/sector-view.ts';
 import type { AdapterCounters } from '../simulated-disk.ts';
-import type { AdapterConfig, DiskGeometry } from './messages.ts';
+import type { AdapterConfig, DiskGeometry, TroubleCode } from './messages.ts';
 import { offerDisk } from './offer-disk.ts';
 
 /** Where copy-on-write layers grow: on a disk, because /run and /tmp are often in memory. */
@@ -17,15 +18,17 @@ export interface ServedDisk {
   /** Resolves when the kernel gave the disk back and all of it is flushed. */
   readonly ended: Promise<void>;
   counters(): AdapterCounters;
-  /** @throws when this flush or any earlier change of the source failed */
+  /** @throws {DiskferryError} `WRITE_FAILED` when this flush or any earlier change failed */
   flush(): Promise<void>;
   /** Flushes and leaves the source; the disk may still be in use, and fails from then on. */
   close(): Promise<void>;
 }
 
 export interface ServeOptions {
-  /** Called with a sentence when the source is gone. */
-  readonly onLost: (message: string) => void;
+  /** Gives up before the disk is ready; without effect afterwards. */
+  readonly signal: AbortSignal;
+  /** Called with a sentence when the disk cannot be trusted any more. */
+  readonly onTrouble: (code: TroubleCode, message: string) => void;
 }
 
 /**
@@ -33,23 +36,9 @@ export interface ServeOptions {
  *
  * @throws {Error} with a sentence when the source cannot be reached or used as asked
  */
-export async function serveDisk(config: AdapterConfig, { onLost }: ServeOptions): Promise<ServedDisk> {
-  const { sourceName, requestTimeoutMs } = config;
-  const source = await connectNbd(config.address, requestTimeoutMs === undefined ? {} : { requestTimeoutMs });
-  refuseReadOnly(source, config);
-  void source.lost.then((reason) => onLost(`${sourceName} is lost: ${reason.message}`));
-  const counted = countDisk(source);
-  const layer =
-    config.mode === 'copy-on-write' ? copyOnWrite(counted, openScratchFile(SCRATCH_FOLDER)) : undefined;
-  const disk = withSectorSize(layer ?? counted, config.sectorSize ?? source.sectorSize);
-
-  async function flush(): Promise<void> {
-    await disk.flush();
-    const failure = counted.firstFailure ?? layer?.firstFailure;
-    if (failure === undefined) return;
-    const message = `not everything was written to ${sourceName}: ${failure.message}`;
-    throw new DiskferryError('WRITE_FAILED', message, { cause: failure });
-  }
+export async function serveDisk(config: AdapterConfig, options: ServeOptions): Promise<ServedDisk> {
+  const source = await connect(config, options.signal);
+  const { disk, counters, flush } = stack(source, config, options);
 
   async function flushAndClose(): Promise<void> {
     try {
@@ -65,18 +54,80 @@ export async function serveDisk(config: AdapterConfig, { onLost }: ServeOptions)
     return closing;
   }
 
-  const channel = await offerDisk(disk, config.channel);
+  const channel = await offerDisk(disk, config.channel, options.signal);
   return {
     geometry: { size: disk.size, sectorSize: disk.sectorSize },
     ended: channel.ended.then(close),
+    counters,
+    flush,
+    close,
+  };
+}
+
+async function connect(config: AdapterConfig, starting: AbortSignal): Promise<NbdDisk> {
+  const { requestTimeoutMs } = config;
+  // The signal of a connection ends it at any time, but here only the attempt may be given up.
+  const attempt = new AbortController();
+  const giveUp = (): void => attempt.abort(starting.reason);
+  starting.addEventListener('abort', giveUp);
+  try {
+    return await connectNbd(config.address, {
+      signal: attempt.signal,
+      ...(requestTimeoutMs === undefined ? {} : { requestTimeoutMs }),
+    });
+  } finally {
+    starting.removeEventListener('abort', giveUp);
+  }
+}
+
+/** The layers between the source and the kernel. */
+function stack(
+  source: NbdDisk,
+  config: AdapterConfig,
+  { onTrouble }: ServeOptions,
+): { disk: Disk } & Pick<ServedDisk, 'counters' | 'flush'> {
+  const { sourceName, mode } = config;
+  refuseReadOnly(source, config);
+  void source.lost.then((reason) => onTrouble('SOURCE_LOST', `${sourceName} is lost: ${reason.message}`));
+
+  let firstFailure: Error | undefined;
+  function onFailure(error: Error): void {
+    // Whatever is no DiskError comes from the loss of the source, which is reported by itself.
+    if (firstFailure === undefined && error instanceof DiskError) {
+      onTrouble('WRITE_FAILED', `${sourceName} cannot be written: ${error.message}`);
+    }
+    firstFailure ??= error;
+  }
+
+  const counted = countDisk(source, { onFailure });
+  const layer =
+    mode === 'copy-on-write'
+      ? copyOnWrite(counted, openScratchFile(SCRATCH_FOLDER), { onFailure })
+      : undefined;
+  const view = withSectorSize(layer ?? counted, config.sectorSize ?? source.sectorSize);
+  const canZero = layer !== undefined || source.supports.writeZeroes;
+  return {
+    disk: canZero ? view : { ...view, writeZeroes: refuseZeroing },
     counters: () => ({
       sourceBytesRead: counted.bytesRead,
       sourceBytesWritten: counted.bytesWritten,
       layerBytesWritten: layer?.layerBytesWritten ?? 0,
     }),
-    flush,
-    close,
+    async flush() {
+      await view.flush();
+      if (firstFailure === undefined) return;
+      const message = `not everything was written to ${sourceName}: ${firstFailure.message}`;
+      throw new DiskferryError('WRITE_FAILED', message, { cause: firstFailure });
+    },
   };
+}
+
+/**
+ * For sources that cannot zero by themselves: the kernel then offers no discards, which would become zeros sent over
+ * the network, and writes the zeros that are really needed.
+ */
+async function refuseZeroing(): Promise<void> {
+  throw new DiskError('EOPNOTSUPP', 'the source cannot zero a range by itself');
 }
 
 function refuseReadOnly(source: NbdDisk, { mode, sourceName }: AdapterConfig): void {

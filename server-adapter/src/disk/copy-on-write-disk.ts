@@ -9,32 +9,37 @@ const MIN_GRANULE_BYTES = 4096;
 export interface CopyOnWriteDisk extends Disk {
   /** Bytes written to the layer since it was opened; a byte written twice counts twice. */
   readonly layerBytesWritten: number;
-  /** Why the first write to the layer failed, if one did: a full disk, for example. */
-  readonly firstFailure: Error | undefined;
+}
+
+export interface LayerOptions {
+  /** Called when a write to the layer failed: its disk is full, for example. */
+  readonly onFailure: (error: Error) => void;
 }
 
 /**
  * A writable disk over one that is only read: what is written, discarded or zeroed stays in the layer and is thrown
  * away with it. `below` is closed with it, and never written, discarded or flushed.
  */
-export function copyOnWrite(below: Disk, layer: ScratchFile): CopyOnWriteDisk {
+export function copyOnWrite(below: Disk, layer: ScratchFile, { onFailure }: LayerOptions): CopyOnWriteDisk {
   // Filling a granule reads it whole, so it must be whole sectors of the disk below.
   const granuleBytes = Math.max(MIN_GRANULE_BYTES, below.sectorSize.logical);
   const map = new GranuleMap();
   const lock = new RangeLock();
   let layerBytesWritten = 0;
-  let firstFailure: Error | undefined;
 
   async function read(offset: number, target: Uint8Array): Promise<void> {
     const end = offset + target.length;
     const runs = [...map.runs(Math.floor(offset / granuleBytes), Math.ceil(end / granuleBytes))];
-    await Promise.all(
+    const results = await Promise.allSettled(
       runs.map((run) => {
         const start = Math.max(offset, run.first * granuleBytes);
         const stop = Math.min(end, run.end * granuleBytes);
         return readRun(run, start, target.subarray(start - offset, stop - offset));
       }),
     );
+    // Only now: after a failure the caller uses `target` for something else.
+    const failure = results.find(({ status }) => status === 'rejected') as PromiseRejectedResult | undefined;
+    if (failure !== undefined) throw failure.reason;
   }
 
   async function readRun({ state }: GranuleRun, offset: number, target: Uint8Array): Promise<void> {
@@ -95,7 +100,7 @@ export function copyOnWrite(below: Disk, layer: ScratchFile): CopyOnWriteDisk {
     try {
       await layer.write(offset, data);
     } catch (error) {
-      firstFailure ??= error as Error;
+      onFailure(error as Error);
       throw error;
     }
     layerBytesWritten += data.length;
@@ -117,9 +122,6 @@ export function copyOnWrite(below: Disk, layer: ScratchFile): CopyOnWriteDisk {
     readOnly: false,
     get layerBytesWritten() {
       return layerBytesWritten;
-    },
-    get firstFailure() {
-      return firstFailure;
     },
     read,
     write: (offset, data) => exclusively(offset, data.length, () => write(offset, data)),

@@ -1,27 +1,33 @@
-import type { Disk } from '@diskferry/protocol/disk';
+import { type Disk, DiskError } from '@diskferry/protocol/disk';
 
-/** A disk that counts what passes and remembers the first change that failed. */
+/** A disk that counts the bytes that pass. */
 export interface CountingDisk extends Disk {
   readonly bytesRead: number;
   readonly bytesWritten: number;
-  /**
-   * Why the first write, discard, zeroing or flush failed, if one did. File systems may hide a failed write, so that
-   * only this tells whether the contents of the disk are whole.
-   */
-  readonly firstFailure: Error | undefined;
 }
 
+export interface CountOptions {
+  /**
+   * Called when a write, discard, zeroing or flush failed. File systems may hide a failed write, so that only this
+   * tells whether the contents of the disk are whole.
+   */
+  readonly onFailure: (error: Error) => void;
+}
+
+/** Linux has one number for these two names: the caller then does the same in another way. */
+const NOT_OFFERED: readonly string[] = ['ENOTSUP', 'EOPNOTSUPP'];
+
 /** Counts the bytes that are read from and written to `below`. */
-export function countDisk(below: Disk): CountingDisk {
+export function countDisk(below: Disk, { onFailure }: CountOptions): CountingDisk {
   let bytesRead = 0;
   let bytesWritten = 0;
-  let firstFailure: Error | undefined;
 
   async function change(work: Promise<void>): Promise<void> {
     try {
       await work;
     } catch (error) {
-      firstFailure ??= error as Error;
+      const isRefusal = error instanceof DiskError && NOT_OFFERED.includes(error.errno);
+      if (!isRefusal) onFailure(error as Error);
       throw error;
     }
   }
@@ -35,9 +41,6 @@ export function countDisk(below: Disk): CountingDisk {
     },
     get bytesWritten() {
       return bytesWritten;
-    },
-    get firstFailure() {
-      return firstFailure;
     },
     async read(offset, target) {
       await below.read(offset, target);

@@ -1,12 +1,8 @@
-import { stat } from 'node:fs/promises';
-import { DiskferryError } from '@diskferry/system/errors';
-import { CommandError, run, runJson } from '@diskferry/system/run';
+import { run, runJson } from '@diskferry/system/run';
 import type { ImageFormat } from '../simulated-disk.ts';
+import { explainImageFailure, ImageError, refuseUnlessFile } from './image-error.ts';
 
 const FORMATS: ReadonlySet<string> = new Set<ImageFormat>(['qcow2', 'raw', 'vmdk', 'vhdx', 'vdi']);
-
-/** A virtual disk file that cannot be used. Codes: `IMAGE_MISSING`, `IMAGE_DAMAGED`, `IMAGE_FORMAT`. */
-export class ImageError extends DiskferryError {}
 
 export interface ImageInfo {
   readonly format: ImageFormat;
@@ -52,28 +48,11 @@ interface QemuImageInfo {
   readonly 'actual-size': number;
 }
 
-async function refuseUnlessFile(path: string): Promise<void> {
-  const found = await stat(path).catch((cause: NodeJS.ErrnoException) => {
-    const why = cause.code === 'ENOENT' ? 'there is no such file' : cause.message;
-    throw new ImageError('IMAGE_MISSING', `the image ${path} cannot be opened: ${why}`, { cause });
-  });
-  if (!found.isFile()) {
-    throw new ImageError('IMAGE_MISSING', `${path} is not a file, so it is no virtual disk`);
-  }
-}
-
 async function queryImage(path: string): Promise<QemuImageInfo> {
   try {
     // --force-share: the image may be attached or be the disk of a running machine.
     return await runJson<QemuImageInfo>(['qemu-img', 'info', '--force-share', '--output=json', path]);
-  } catch (cause) {
-    if (!(cause instanceof CommandError) || cause.code !== 'COMMAND_FAILED') throw cause;
-    throw new ImageError('IMAGE_DAMAGED', `the image ${path} cannot be read: ${lastLine(cause.stderr)}`, {
-      cause,
-    });
+  } catch (error) {
+    throw explainImageFailure(path, error);
   }
-}
-
-function lastLine(text: string): string {
-  return text.trim().split('\n').at(-1) ?? '';
 }
