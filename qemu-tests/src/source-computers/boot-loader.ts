@@ -19,7 +19,7 @@ terminal_output console serial
 set timeout=0
 menuentry "Debian" {
   search --no-floppy --fs-uuid --set=root ${rootUuid}
-  linux /vmlinuz root=UUID=${rootUuid} ro console=tty0 console=ttyS0,115200 quiet mitigations=off
+  linux /vmlinuz root=UUID=${rootUuid} ro console=tty0 console=ttyS0,115200 quiet mitigations=off fsck.mode=skip
   initrd /initrd.img
 }
 `;

@@ -52,12 +52,15 @@ mmdebstrap --variant=minbase --mode=root --include="$packages" \
     # Under software emulation every process that starts costs a tenth of a second and more.
     chroot "$1" systemctl mask apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer \
       e2scrub_reap.service fstrim.timer systemd-tmpfiles-clean.timer systemd-timesyncd.service getty@tty1.service \
-      systemd-logind.service systemd-networkd-wait-online.service systemd-update-utmp.service systemd-pstore.service \
+      systemd-logind.service systemd-networkd-wait-online.service systemd-update-utmp.service getty-static.service systemd-pstore.service \
       systemd-update-utmp-runlevel.service systemd-user-sessions.service systemd-fsckd.service systemd-fsckd.socket \
       systemd-fsck-root.service systemd-sysusers.service systemd-machine-id-commit.service kmod-static-nodes.service \
       modprobe@configfs.service modprobe@dm_mod.service modprobe@drm.service modprobe@efi_pstore.service \
       modprobe@fuse.service modprobe@loop.service dev-hugepages.mount dev-mqueue.mount sys-kernel-debug.mount \
       sys-kernel-tracing.mount sys-kernel-config.mount sys-fs-fuse-connections.mount proc-sys-fs-binfmt_misc.automount
+    # Flushing the journal to the disk is the slowest step of such a start.
+    mkdir -p "$1/etc/systemd/journald.conf.d"
+    printf "[Journal]\nStorage=volatile\n" >"$1/etc/systemd/journald.conf.d/volatile.conf"
     # Drivers that the processor and the chipset of the virtual machine would call for, and nobody uses.
     for module in aesni_intel ghash_clmulni_intel sha512_ssse3 crct10dif_pclmul crc32_pclmul polyval_clmulni \
       i2c_i801 iTCO_wdt lpc_ich joydev evdev pcspkr sg bochs psmouse intel_rapl_msr qemu_fw_cfg button; do
