@@ -1,5 +1,6 @@
 /** Debian package of each external program, to tell the user what to install. */
 const PACKAGE_OF: Readonly<Record<string, string>> = {
+  blkdiscard: 'util-linux',
   blkid: 'util-linux',
   chattr: 'e2fsprogs',
   cp: 'coreutils',

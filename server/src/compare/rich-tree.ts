@@ -3,9 +3,12 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { type Command, run } from '@diskferry/system/run';
 
-/** Only these file systems keep inode flags such as "immutable" and times in ns. */
+/** What not every file system can hold. */
 export interface RichTreeOptions {
+  /** Flags of chattr, such as "immutable". */
   readonly inodeFlags?: boolean;
+  /** A sparse file of almost 1 TiB; ext2 and ext3 with blocks of 1 KiB end at 16 GiB. */
+  readonly hugeFile?: boolean;
 }
 
 /** A name that is not UTF-8, one with a newline and a backslash, and one as long as names can be. */
@@ -22,10 +25,11 @@ const LATE = '2038-01-20 03:14:08.987654321';
 /** Fills a folder, best the root of a file system, with every kind of file and attribute that a copy has to keep. */
 export async function makeRichTree(
   folder: string,
-  { inodeFlags = true }: RichTreeOptions = {},
+  { inodeFlags = true, hugeFile = true }: RichTreeOptions = {},
 ): Promise<void> {
   const at = (...parts: string[]): string => join(folder, ...parts);
   await makeFiles(folder, at);
+  if (hugeFile) await makeSparseFile(at('sparse of one terabyte'), TERABYTE - 4096, [300 * 1024 ** 3]);
   await makeSpecialFiles(at);
   await makeAttributes(at);
   await makeTimes(folder, at);
@@ -52,7 +56,6 @@ async function makeFiles(folder: string, at: At): Promise<void> {
   await link(at('linked one'), at('linked two'));
   await makeSparseFile(at('sparse'), 512 * 1024, [0, 128 * 1024, 508 * 1024]);
   await makeSparseFile(at('only a hole'), 1024 * 1024, []);
-  await makeSparseFile(at('sparse of one terabyte'), TERABYTE - 4096, [300 * 1024 ** 3]);
   await run(['chown', '1234:56789', at('plain')]);
   for (const [name, mode] of Object.entries({
     setuid: '4755',

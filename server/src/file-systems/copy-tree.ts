@@ -71,7 +71,7 @@ function explain(error: unknown, source: string, destination: string): unknown {
   const lines = error.stderr
     .split('\n')
     .filter((line) => line !== '')
-    .map((line) => line.replaceAll(source, '').replaceAll(destination, ''));
+    .map((line) => pathsInside(line.replace(/^cp: /, ''), source, destination));
   const full = lines.find((line) => line.endsWith('No space left on device'));
   if (full !== undefined) {
     const message = `the destination is full, the files do not fit into it (${full})`;
@@ -82,4 +82,9 @@ function explain(error: unknown, source: string, destination: string): unknown {
   return new FileSystemError('READ_FAILED', `not all files could be copied: ${first}${more}`, {
     cause: error,
   });
+}
+
+/** Nobody knows the mount points of this server: what counts is the path inside the file system. */
+function pathsInside(line: string, source: string, destination: string): string {
+  return line.replaceAll(`${source}/./`, '/').replaceAll(source, '').replaceAll(destination, '');
 }

@@ -7,7 +7,7 @@ import { sizeOfDevice } from './block-device.ts';
 import type { Signature } from './blkid.ts';
 import { copyTree } from './copy-tree.ts';
 import { FileSystemError } from './errors.ts';
-import { readJournal } from './ext-journal.ts';
+import { emptyJournal, readJournal } from './ext-journal.ts';
 import { type Journal, lastingFeatures, mke2fsCommand, runMke2fs } from './ext-mke2fs.ts';
 import {
   carrySettings,
@@ -170,6 +170,10 @@ async function createExt(
     throw new FileSystemError('DESTINATION_FULL', message);
   }
   await runMke2fs(mke2fsCommand(superblock, journal, device), signal);
+  const { features, blockSize } = superblock;
+  if (features.includes('has_journal') && !features.includes('extent')) {
+    await emptyJournal(device, blockSize, signal);
+  }
   await carrySettings(superblock, device);
   for (const difference of await twinDifferences(superblock, journal, device)) warn(difference);
 }
