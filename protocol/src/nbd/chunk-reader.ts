@@ -44,7 +44,7 @@ export class ChunkReader {
       return this.#chunk.subarray(this.#position, this.#position + length);
     }
     if (this.#carry.length < length) this.#growCarry(length);
-    this.#carried += this.copyTo(this.#carry, this.#carried, length);
+    if (this.#carried < length) this.#carried += this.copyTo(this.#carry, this.#carried, length);
     return this.#carried < length ? undefined : this.#carry.subarray(0, length);
   }
 

@@ -119,7 +119,9 @@ async function describeExport(
 ): Promise<Omit<NbdExport, 'name'>> {
   try {
     const description = await handshake.describe(address.exportName);
-    return description === undefined ? await describeByEntering(address, options) : summary(description);
+    // nbd-server answers NBD_OPT_INFO with a size of 0, because it opens the file only for NBD_OPT_GO.
+    const isTold = description !== undefined && description.size > 0;
+    return isTold ? summary(description) : await describeByEntering(address, options);
   } catch (error) {
     if (!(error instanceof NbdError) || error.code !== 'NBD_REFUSED') throw error;
     const nothing = { size: 0, sectorSize: sectorSizeOf(undefined), readOnly: true };
