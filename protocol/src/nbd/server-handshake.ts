@@ -221,7 +221,11 @@ async function attempt<T>(action: () => Promise<T>): Promise<T | Error> {
 /** Waits until the stream has taken the bytes, so that a client that reads nothing gets no further answers. */
 function send(stream: Duplex, bytes: Buffer): Promise<void> {
   return new Promise((resolve, reject) => {
+    // Streams other than sockets forget a write that is under way when they are destroyed.
+    const onClose = (): void => reject(new NbdError('NBD_LOST', 'the client went away'));
+    stream.once('close', onClose);
     stream.write(bytes, (error) => {
+      stream.off('close', onClose);
       if (error) reject(error);
       else resolve();
     });

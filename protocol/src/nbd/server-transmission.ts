@@ -34,10 +34,12 @@ export class Transmission {
   readonly #context: TransmissionContext;
   readonly #decoder: RequestDecoder;
   readonly #pool: BufferPool;
+  /** Not answered yet; an answer counts when it has left. */
   #requestsInFlight = 0;
   #bytesInFlight = 0;
-  /** Called whenever a request has been answered. */
-  #onAnswered: (() => void) | undefined;
+  /** With the disk at this moment. */
+  #requestsAtDisk = 0;
+  #onChange: (() => void) | undefined;
   /** A WRITE whose data is on its way into the buffer. */
   #arriving: { readonly request: Request; readonly buffer: Buffer } | undefined;
 
@@ -45,10 +47,12 @@ export class Transmission {
     this.#context = context;
     this.#decoder = new RequestDecoder(context.reader);
     this.#pool = new BufferPool({ maxRetainedBytes: context.limits.maxBytesInFlight });
+    // Answers that wait for a broken stream never leave.
+    context.stream.on('close', () => this.#onChange?.());
   }
 
   /**
-   * Serves until the client disconnects, and all requests have been answered.
+   * Serves until the client disconnects and all its requests have been carried out.
    *
    * @throws {NbdError} `NBD_PROTOCOL`; any error of the stream
    */
@@ -68,12 +72,12 @@ export class Transmission {
         await this.#start(event.request);
       }
     }
-    await this.#idle();
+    await this.#diskIdle();
   }
 
   /** Waits for the requests that are still under way, and closes the disk. Never rejects. */
   async finish(): Promise<void> {
-    await this.#idle();
+    await this.#diskIdle();
     const { name, disk } = this.#context.chosen.served;
     await disk.close().catch((error: unknown) => debug('closing %s: %s', name, error));
   }
@@ -85,7 +89,7 @@ export class Transmission {
     const bytes = refusal === undefined && carriesData ? request.length : 0;
     // The data of a WRITE must be dealt with even if the client is made to wait.
     if (refusal !== undefined && request.type === COMMAND.WRITE) this.#decoder.skipPayload();
-    while (this.#isFull(bytes)) await this.#answered();
+    while (this.#isFull(bytes)) await this.#change();
     this.#requestsInFlight++;
     this.#bytesInFlight += bytes;
 
@@ -104,7 +108,9 @@ export class Transmission {
 
   /** One request larger than all that is allowed is served alone. */
   #isFull(bytes: number): boolean {
-    const { maxRequestsInFlight, maxBytesInFlight } = this.#context.limits;
+    const { stream, limits } = this.#context;
+    const { maxRequestsInFlight, maxBytesInFlight } = limits;
+    if (stream.destroyed) return false;
     return (
       this.#requestsInFlight >= maxRequestsInFlight ||
       (this.#bytesInFlight > 0 && this.#bytesInFlight + bytes > maxBytesInFlight)
@@ -120,12 +126,15 @@ export class Transmission {
     const after = (blockSizes.minimum - ((before + length) % blockSizes.minimum)) % blockSizes.minimum;
     const buffer = this.#pool.take(before + length + after);
     const start = HEADROOM_BYTES + before;
+    this.#requestsAtDisk++;
     try {
       await disk.read(offset - before, buffer.subarray(HEADROOM_BYTES, start + length + after));
     } catch (error) {
       this.#pool.give(buffer);
       this.#answerError(request, length, describeError(error));
       return;
+    } finally {
+      this.#leaveDisk();
     }
     let header: number;
     if (chosen.agreement.structured) {
@@ -151,23 +160,28 @@ export class Transmission {
   async #write(request: Request, buffer: Buffer): Promise<void> {
     const { offset, length, flags } = request;
     const data = buffer.subarray(HEADROOM_BYTES, HEADROOM_BYTES + length);
+    this.#requestsAtDisk++;
     try {
       await this.#context.chosen.served.disk.write(offset, data, { fua: (flags & COMMAND_FLAG.FUA) !== 0 });
       this.#answer(encodeSimpleReply(request.cookie, 0), length);
     } catch (error) {
       this.#answerError(request, length, describeError(error));
     } finally {
+      this.#leaveDisk();
       this.#pool.give(buffer);
     }
   }
 
   /** The requests without a payload. */
   async #carryOut(request: Request): Promise<void> {
+    this.#requestsAtDisk++;
     try {
       await this.#command(request);
       this.#answer(encodeSimpleReply(request.cookie, 0), 0);
     } catch (error) {
       this.#answerError(request, 0, describeError(error));
+    } finally {
+      this.#leaveDisk();
     }
   }
 
@@ -209,19 +223,22 @@ export class Transmission {
   #release(bytes: number): void {
     this.#requestsInFlight--;
     this.#bytesInFlight -= bytes;
-    this.#onAnswered?.();
+    this.#onChange?.();
   }
 
-  #answered(): Promise<void> {
+  #leaveDisk(): void {
+    this.#requestsAtDisk--;
+    this.#onChange?.();
+  }
+
+  #change(): Promise<void> {
     return new Promise((resolve) => {
-      this.#onAnswered = resolve;
+      this.#onChange = resolve;
     });
   }
 
-  async #idle(): Promise<void> {
-    // A WRITE whose data will never arrive is not carried out and not answered.
-    const abandoned = this.#arriving === undefined ? 0 : 1;
-    while (this.#requestsInFlight > abandoned) await this.#answered();
+  async #diskIdle(): Promise<void> {
+    while (this.#requestsAtDisk > 0) await this.#change();
   }
 }
 

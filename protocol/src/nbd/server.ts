@@ -79,7 +79,8 @@ export async function serveConnection(
       transmission = new Transmission({ stream, chunks, reader, chosen, limits });
       await transmission.run();
     }
-    stream.end();
+    // The server closes the connection also if the client does not.
+    stream.end(() => stream.destroy());
   } catch (error) {
     debug('connection ended: %s', error instanceof Error ? error.message : error);
     stream.destroy();

@@ -1,0 +1,53 @@
+import { once } from 'node:events';
+import type { Duplex } from 'node:stream';
+
+/** Talks to a server in raw bytes. */
+export class RawClient {
+  readonly #stream: Duplex;
+
+  constructor(stream: Duplex) {
+    this.#stream = stream;
+    stream.on('error', () => {});
+  }
+
+  send(...messages: Uint8Array[]): void {
+    this.#stream.write(Buffer.concat(messages));
+  }
+
+  /** The next `length` bytes. */
+  async receive(length: number): Promise<Buffer> {
+    for (;;) {
+      if (length === 0) return Buffer.alloc(0);
+      const bytes = this.#stream.read(length) as Buffer | null;
+      if (bytes?.length === length) return bytes;
+      if (this.#stream.readableEnded || this.#stream.destroyed) {
+        throw new Error(`the server hung up; ${bytes?.length ?? 0} bytes came instead of ${length}`);
+      }
+      await this.#something();
+    }
+  }
+
+  #something(): Promise<void> {
+    return new Promise((resolve) => {
+      const settle = (): void => {
+        this.#stream.off('readable', settle);
+        this.#stream.off('close', settle);
+        resolve();
+      };
+      this.#stream.on('readable', settle);
+      this.#stream.on('close', settle);
+    });
+  }
+
+  /** Waits until the server hangs up; what it sent before. */
+  async receiveToEnd(): Promise<Buffer> {
+    const chunks: Buffer[] = [];
+    this.#stream.on('data', (chunk: Buffer) => chunks.push(chunk));
+    if (!this.#stream.closed) await once(this.#stream, 'close');
+    return Buffer.concat(chunks);
+  }
+
+  hangUp(): void {
+    this.#stream.destroy();
+  }
+}
