@@ -10,9 +10,10 @@ import { type CliCommand, parseInvocation } from './cli/command.ts';
 import { detachCommand } from './cli/detach-command.ts';
 import { disksCommand } from './cli/disks-command.ts';
 import { commandHelp, programHelp } from './cli/help.ts';
-import { abortOnInterrupt, InterruptedError } from './cli/interrupt.ts';
+import { abortOnInterrupt } from './cli/interrupt.ts';
 import { inventoryCommand } from './cli/inventory-command.ts';
 import { print, printJson, printNote } from './cli/output.ts';
+import { InterruptedError } from './interrupted-error.ts';
 import { RefusedError } from './refused-error.ts';
 
 const COMMANDS: readonly CliCommand[] = [

@@ -6,5 +6,8 @@ export class RefusedError extends DiskferryError {}
 /** @throws {RefusedError} `NOT_ROOT` */
 export function requireRoot(purpose: string): void {
   if (process.getuid?.() === 0) return;
-  throw new RefusedError('NOT_ROOT', `${purpose} needs root, for mounts and loop devices; try: sudo diskferry …`);
+  throw new RefusedError(
+    'NOT_ROOT',
+    `${purpose} needs root, for mounts and loop devices; try: sudo diskferry …`,
+  );
 }

@@ -6,6 +6,7 @@ import { DiskferryError, messageOf } from '@diskferry/system/errors';
 import { openSession, type Session } from '@diskferry/system/session';
 import { requireTools } from '@diskferry/system/tools';
 import { formatBytes } from '@diskferry/system/units';
+import { InterruptedError } from '../interrupted-error.ts';
 import { RefusedError, requireRoot } from '../refused-error.ts';
 import { type CapturePlan, planCapture } from './capture-plan.ts';
 import { captureSteps } from './capture-steps.ts';
@@ -122,13 +123,11 @@ async function refuseUnlessItFits({ estimatedBytes }: CapturePlan, image: NewIma
 async function rootCause(error: unknown, image: NewImage, signal: AbortSignal): Promise<unknown> {
   if (error instanceof RefusedError) return error;
   for (let waited = 0; !signal.aborted && waited < REASON_GRACE_MS; waited += 50) await sleep(50);
-  if (signal.aborted) return signal.reason;
-  if (await isFull(image)) {
-    return new DiskferryError('TARGET_FULL', `the folder of ${image.path} is full: ${messageOf(error)}`, {
-      cause: error,
-    });
-  }
-  return error;
+  const reason: unknown = signal.aborted ? signal.reason : error;
+  if (reason instanceof InterruptedError || !(await isFull(image))) return reason;
+  return new DiskferryError('TARGET_FULL', `the folder of ${image.path} is full: ${messageOf(reason)}`, {
+    cause: reason,
+  });
 }
 
 async function isFull(image: NewImage): Promise<boolean> {

@@ -56,6 +56,7 @@ async function runCapture(invocation: Invocation): Promise<number> {
       },
     });
     progress?.end();
+    progress = undefined;
     if (result !== undefined && seen !== undefined) showResult(result, seen, warnings, json);
     return 0;
   } finally {

@@ -1,0 +1,86 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { join } from 'node:path';
+
+const MAIN = join(import.meta.dirname, '../../bin/diskferry.js');
+/** Far more than any test needs; a test that waits so long has failed. */
+const BOUND_MS = 120_000;
+
+export interface CliResult {
+  readonly exitCode: number | null;
+  readonly signal: NodeJS.Signals | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+export interface CliProcess {
+  readonly pid: number;
+  /** Resolves when standard error has something that matches. */
+  printed(pattern: RegExp): Promise<void>;
+  /** Sends a signal to the whole process group, as a terminal does for Ctrl-C. */
+  signalGroup(signal: NodeJS.Signals): void;
+  readonly ended: Promise<CliResult>;
+}
+
+export interface CliOptions {
+  readonly env?: NodeJS.ProcessEnv;
+  /** Runs as that user. */
+  readonly uid?: number;
+  /** Hides a program, in a mount namespace of its own: the file in its place cannot be run. */
+  readonly withoutProgram?: string;
+}
+
+/** Starts diskferry as a user would, in a process group of its own. */
+export function startCli(
+  words: readonly string[],
+  { env = {}, uid, withoutProgram }: CliOptions = {},
+): CliProcess {
+  const command = [process.execPath, MAIN, ...words];
+  const hide = `mount --bind /dev/null ${withoutProgram} && exec "$@"`;
+  const [program, ...args] = (
+    withoutProgram === undefined ? command : ['unshare', '--mount', 'sh', '-c', hide, 'sh', ...command]
+  ) as [string, ...string[]];
+  const child = spawn(program, args, {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    detached: true,
+    env: { ...process.env, ...env },
+    ...(uid === undefined ? {} : { uid }),
+  });
+  const { pid } = child;
+  if (pid === undefined) throw new Error('diskferry could not be started');
+  let stdout = '';
+  let stderr = '';
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    stdout += text;
+  });
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    stderr += text;
+  });
+  const ended = once(child, 'close', { signal: AbortSignal.timeout(BOUND_MS) }).then(
+    ([exitCode, signal]) => ({
+      exitCode: exitCode as number | null,
+      signal: signal as NodeJS.Signals | null,
+      stdout,
+      stderr,
+    }),
+  );
+  return {
+    pid,
+    async printed(pattern) {
+      const signal = AbortSignal.timeout(BOUND_MS);
+      while (!pattern.test(stderr)) {
+        const result = await Promise.race([once(child.stderr, 'data', { signal }), ended]);
+        if (!Array.isArray(result)) throw new Error(`diskferry ended; it said: ${stderr}${stdout}`);
+      }
+    },
+    signalGroup(signal) {
+      if (child.exitCode === null && child.signalCode === null) process.kill(-pid, signal);
+    },
+    ended,
+  };
+}
+
+/** Runs diskferry to its end. */
+export async function runCli(words: readonly string[], options?: CliOptions): Promise<CliResult> {
+  return startCli(words, options).ended;
+}
