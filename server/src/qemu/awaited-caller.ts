@@ -12,7 +12,13 @@ export interface AwaitedCaller {
  */
 export async function awaitCaller(path: string): Promise<AwaitedCaller> {
   const server = createServer();
-  const caller = new Promise<Socket>((resolve) => server.once('connection', resolve));
+  const caller = new Promise<Socket>((resolve) => {
+    server.once('connection', (socket) => {
+      // The end of QEMU is told by its process; a reset connection is only its echo.
+      socket.on('error', () => undefined);
+      resolve(socket);
+    });
+  });
   await listening(server, path);
   return { caller, stop: () => server.close() };
 }

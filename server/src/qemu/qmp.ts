@@ -28,9 +28,11 @@ export class QmpConnection {
 
   constructor(socket: Socket) {
     this.#socket = socket;
-    socket.on('error', () => undefined);
     socket.on('close', () => this.#failAll());
-    createInterface(socket).on('line', (line) => this.#receive(JSON.parse(line) as QmpMessage));
+    // A killed machine resets the connection; its process tells how it ended. readline passes the error on.
+    createInterface(socket)
+      .on('line', (line) => this.#receive(JSON.parse(line) as QmpMessage))
+      .on('error', () => undefined);
     // No other command is understood before this one.
     this.execute({ execute: 'qmp_capabilities' }).catch(() => undefined);
   }

@@ -24,8 +24,6 @@ export class SerialConsole {
     this.#socket = socket;
     this.#changed.setMaxListeners(0);
     socket.on('data', (piece: Buffer) => this.#receive(piece));
-    // The end of the machine is reported by its process; the broken line is only its echo.
-    socket.on('error', () => undefined);
   }
 
   /** The end of the text so far: what comes later is new. */
