@@ -71,12 +71,12 @@ export async function connectInMemory(
 }
 
 /** A TCP server on a free port of the loop-back interface, gone at the end of the test. */
-export async function listen(t: TestContext, onConnection: (socket: Socket) => void): Promise<number> {
+export async function listen(t: TestContext, onConnection: (socket: Socket) => unknown): Promise<number> {
   const sockets = new Set<Socket>();
   const server: Server = createServer((socket) => {
     sockets.add(socket);
     socket.on('error', () => {});
-    onConnection(socket);
+    void onConnection(socket);
   });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
@@ -85,4 +85,15 @@ export async function listen(t: TestContext, onConnection: (socket: Socket) => v
     server.close();
   });
   return (server.address() as AddressInfo).port;
+}
+
+/** A port of the loop-back interface on which nothing listens. */
+export async function unusedPort(): Promise<number> {
+  const server = createServer();
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, 'close');
+  return port;
 }
