@@ -23,7 +23,11 @@ export async function startServers(file: string, session: Session): Promise<Runn
       exportName: basename(file),
       command: [
         'dist/imaging-client',
-        ...['--disk', file, '--listen', '127.0.0.1', '--port', String(port), '--control-port', '0'],
+        '--disk',
+        file,
+        '--listen=127.0.0.1',
+        `--port=${port}`,
+        '--control-port=0',
       ],
     }),
     (port) => ({
@@ -36,15 +40,13 @@ export async function startServers(file: string, session: Session): Promise<Runn
       exportName: '',
       command: [
         'qemu-nbd',
-        ...[
-          '--read-only',
-          '--persistent',
-          '--shared=16',
-          '--format=raw',
-          '--bind=127.0.0.1',
-          `--port=${port}`,
-          file,
-        ],
+        '--read-only',
+        '--persistent',
+        '--shared=16',
+        '--format=raw',
+        '--bind=127.0.0.1',
+        `--port=${port}`,
+        file,
       ],
     }),
     (port) => ({
