@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { existsSync, readdirSync } from 'node:fs';
-import { open, truncate, writeFile } from 'node:fs/promises';
+import { mkdir, open, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { run } from '@diskferry/system/run';
@@ -8,7 +8,7 @@ import { type CliProcess, type CliResult, runCli, startCli } from '../testing/cl
 import { heldProcesses, leftovers } from '../testing/leftovers.ts';
 import { startImagingClient } from '../testing/imaging-client.ts';
 import { serveFile } from '../testing/nbdkit.ts';
-import { makeSourceDisk, sha256 } from '../testing/source-disk.ts';
+import { attachRoot, makeSourceDisk, sha256 } from '../testing/source-disk.ts';
 import { openWorkbench } from '../file-systems/test-devices.ts';
 
 const MIB = 1024 * 1024;
@@ -62,7 +62,7 @@ test('a capture makes an image with the same files, leaves the source alone and 
   const folder = join(place.folder, 'mnt');
   const attached = await runCli(['attach', place.image, folder, '--json'], { env: place.env });
   assert.equal(attached.exitCode, 0, attached.stderr);
-  const original = await place.mount(await place.loop(`${place.source}.part`, { readOnly: true }), 'ro');
+  const original = await place.mount(await attachRoot(place, place.source, 128 * MIB), 'ro');
   assert.equal(await sha256(join(folder, '1/content')), await sha256(join(original, 'content')));
   const detached = await runCli(['detach', folder], { env: place.env });
   assert.equal(detached.exitCode, 0, detached.stderr);
@@ -251,3 +251,38 @@ test('wrong words are answered with exit code 2', async () => {
   const json = await runCli(['capture', 'x', '/tmp/y.qcow2', '--json']);
   assert.equal((JSON.parse(json.stdout) as { error: { code: string } }).error.code, 'ADDRESS_INVALID');
 });
+
+test('what a capture reads follows the files, not the size of the disk', async (t) => {
+  const bench = openWorkbench(t);
+  const env = { DISKFERRY_RUN: join(bench.folder, 'run') };
+  const read: number[] = [];
+  for (const gigabytes of [8, 200]) {
+    const size = gigabytes * 1000 * MIB;
+    const name = `${gigabytes}.raw`;
+    const source = await makeSourceDisk(bench, { name, size, fill: writeManyFiles });
+    const client = await startImagingClient(t, source);
+    const image = join(bench.folder, `${gigabytes}.qcow2`);
+    const result = await runCli(['capture', `nbd://${client}/${name}`, image, '--json'], { env });
+    assert.equal(result.exitCode, 0, result.stderr);
+    const report = JSON.parse(result.stdout) as { sourceBytesRead: number; virtualSize: number };
+    assert.equal(report.virtualSize, size);
+    read.push(report.sourceBytesRead);
+  }
+  const [small, large] = read as [number, number];
+  t.diagnostic(`${small} bytes read of the small disk, ${large} of the large one`);
+  assert.ok(large <= 1.3 * small, `${large} bytes read of the large disk, ${small} of the small one`);
+});
+
+/** The same files each time: 2,000 of 1 KiB to 64 KiB in 40 folders, some 64 MB. */
+async function writeManyFiles(root: string): Promise<void> {
+  for (let folder = 0; folder < 40; folder++) {
+    const path = join(root, `folder-${folder}`);
+    await mkdir(path);
+    for (let file = 0; file < 50; file++) {
+      await writeFile(
+        join(path, `file-${file}`),
+        Buffer.alloc(1024 * (1 + ((folder * 50 + file) % 64)), 'x'),
+      );
+    }
+  }
+}

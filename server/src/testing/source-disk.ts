@@ -1,6 +1,5 @@
-import { createHash } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { randomBytes } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
@@ -8,28 +7,41 @@ import { run } from '@diskferry/system/run';
 import type { Workbench } from '../file-systems/test-devices.ts';
 
 const MIB = 1024 * 1024;
-const START = MIB;
-const END_GAP = MIB;
+/** In front of the partition, and behind it for the backup of the GPT. */
+const EDGE = MIB;
 
-/** Makes a disk file with a GPT and one ext4 partition that holds a file of random bytes. */
+export interface SourceDiskOptions {
+  readonly name?: string;
+  readonly size?: number;
+  /** Fills the root folder of the file system. */
+  readonly fill?: (folder: string) => Promise<void>;
+}
+
+/** Makes a sparse disk file with a GPT and one ext4 partition, by default with one file of 24 MiB. */
 export async function makeSourceDisk(
-  { file, loop, mount, unmount, session }: Workbench,
-  { size = 128 * MIB, contentBytes = 24 * MIB, name = 'source.raw' } = {},
+  bench: Workbench,
+  { name = 'source.raw', size = 128 * MIB, fill = writeContent }: SourceDiskOptions = {},
 ): Promise<string> {
-  const disk = file(name, size);
-  const sectors = (size - START - END_GAP) / 512;
+  const disk = bench.file(name, size);
+  const sectors = (size - 2 * EDGE) / 512;
   await run(['sfdisk', '--quiet', disk], {
-    input: `label: gpt\nstart=${START / 512}, size=${sectors}, type=L, name="root"\n`,
+    input: `label: gpt\nstart=${EDGE / 512}, size=${sectors}, type=L, name="root"\n`,
   });
-  // A file of its own makes the partition: no loop device with an offset is needed.
-  const partition = file(`${name}.part`, size - START - END_GAP);
-  await run(['mke2fs', '-q', '-F', '-t', 'ext4', '-L', 'small', partition]);
-  const folder = await mount(await loop(partition));
-  await writeFile(join(folder, 'content'), randomBytes(contentBytes));
-  await unmount(folder);
-  await session.release({ kind: 'loop', backing: partition });
-  await run(['dd', `if=${partition}`, `of=${disk}`, 'bs=1M', 'seek=1', 'conv=notrunc,sparse', 'status=none']);
+  const device = await attachRoot(bench, disk, size);
+  await run(['mke2fs', '-q', '-F', '-t', 'ext4', '-L', 'small', '-E', 'lazy_journal_init=1', device]);
+  const folder = await bench.mount(device, 'noinit_itable');
+  await fill(folder);
+  await bench.unmount(folder);
+  await bench.session.release({ kind: 'loop', backing: disk });
   return disk;
+}
+
+/** A block device of the partition of such a disk. */
+export async function attachRoot({ session }: Workbench, disk: string, size: number): Promise<string> {
+  session.hold({ kind: 'loop', backing: disk });
+  const part = ['--offset', String(EDGE), '--sizelimit', String(size - 2 * EDGE)];
+  const { stdout } = await run(['losetup', '--find', '--show', ...part, disk]);
+  return stdout.trim();
 }
 
 /** The SHA-256 of a file, in hex. */
@@ -37,4 +49,8 @@ export async function sha256(path: string): Promise<string> {
   const hash = createHash('sha256');
   await pipeline(createReadStream(path), hash);
   return hash.digest('hex');
+}
+
+async function writeContent(folder: string): Promise<void> {
+  await writeFile(join(folder, 'content'), randomBytes(24 * MIB));
 }
