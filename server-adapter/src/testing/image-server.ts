@@ -1,7 +1,9 @@
 import { readFileSync } from 'node:fs';
+import { mkdtemp } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { DiskAddress } from '@diskferry/protocol/disk-address';
 import { run } from '@diskferry/system/run';
+import type { Session } from '@diskferry/system/session';
 
 export interface TestServer {
   readonly address: DiskAddress;
@@ -10,11 +12,16 @@ export interface TestServer {
   kill(): void;
 }
 
-/** Serves a raw file over NBD, writable, by a program that is not ours. It stays until it is killed. */
-export async function serveFile(path: string, folder: string): Promise<TestServer> {
-  const name = `${path.replaceAll('/', '_')}-${process.hrtime.bigint()}`;
-  const socketPath = join(folder, `${name.slice(-40)}.sock`);
-  const pidFile = join(folder, `${name}.pid`);
+/** Serves a raw file over NBD by a program that is not ours. It stays until it is killed or the session ends. */
+export async function serveFile(
+  session: Session,
+  path: string,
+  { readOnly = false } = {},
+): Promise<TestServer> {
+  const folder = await mkdtemp(join(session.folder, 'server-'));
+  const socketPath = join(folder, 'socket');
+  const pidFile = join(folder, 'pid');
+  session.hold({ kind: 'daemon', argument: `--pid-file=${pidFile}`, name: 'qemu-nbd' });
   await run([
     'qemu-nbd',
     '--fork',
@@ -23,6 +30,7 @@ export async function serveFile(path: string, folder: string): Promise<TestServe
     '--socket',
     socketPath,
     '--format=raw',
+    ...(readOnly ? ['--read-only'] : []),
     '--export-name=sda',
     path,
   ]);
