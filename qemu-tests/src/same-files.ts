@@ -1,4 +1,4 @@
-import { mkdir } from 'node:fs/promises';
+import { mkdir, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 import { compareTrees, type Difference } from '@diskferry/server/compare/compare-trees';
 import { run } from '@diskferry/system/run';
@@ -36,5 +36,7 @@ export async function differencesOf(
 async function unpackFat(disk: string, start: number, folder: string): Promise<string> {
   await mkdir(folder);
   await run(['mcopy', '-i', `${disk}@@${start}`, '-s', '-m', '-Q', '::/*', folder]);
+  // The root of a FAT file system has no times.
+  await utimes(folder, 0, 0);
   return folder;
 }

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { run } from '@diskferry/system/run';
@@ -19,7 +20,8 @@ export async function withMountedPartition<T>(
   session: Session,
   work: (folder: string) => Promise<T>,
 ): Promise<T> {
-  const folder = { kind: 'directory', path: join(session.folder, `mount-${partition.start}`) } as const;
+  const name = `mount-${randomBytes(4).toString('hex')}`;
+  const folder = { kind: 'directory', path: join(session.folder, name) } as const;
   const loop = { kind: 'loop', backing: disk } as const;
   const mount = { kind: 'mount', path: folder.path } as const;
   session.hold(folder);
