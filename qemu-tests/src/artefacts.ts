@@ -3,6 +3,8 @@ import { join } from 'node:path';
 import { DiskferryError } from '@diskferry/system/errors';
 
 const CHECKOUT = join(import.meta.dirname, '../..');
+/** DISKFERRY_DIST, to test media that were built elsewhere. */
+const DIST_FOLDER = process.env['DISKFERRY_DIST'] ?? join(CHECKOUT, 'dist');
 
 /** Where the serial logs of all tests are kept. */
 export const LOG_FOLDER = join(CHECKOUT, 'qemu-tests/logs');
@@ -17,8 +19,7 @@ export type ArtefactName = 'diskferry.iso' | 'pxe/vmlinuz' | 'pxe/initrd';
  * @throws {DiskferryError} `NOT_BUILT`
  */
 export function artefact(name: ArtefactName): string {
-  const path = join(CHECKOUT, 'dist', name);
-  if (!existsSync(path))
-    throw new DiskferryError('NOT_BUILT', `dist/${name} is missing: npm run build makes it`);
+  const path = join(DIST_FOLDER, name);
+  if (!existsSync(path)) throw new DiskferryError('NOT_BUILT', `${path} is missing: npm run build makes it`);
   return path;
 }

@@ -71,6 +71,7 @@ export async function makeEfiGrub(output: string): Promise<void> {
       'search_fs_uuid',
       'linux',
       'serial',
+      'efi_gop',
     ],
   });
 }
