@@ -27,10 +27,13 @@ async function compareRanges(
   right: FileHandle,
   ranges: readonly DataRange[],
 ): Promise<number | undefined> {
-  const [leftPiece, rightPiece] = [Buffer.allocUnsafe(PIECE_BYTES), Buffer.allocUnsafe(PIECE_BYTES)];
+  // Most files are small: a whole piece for each would cost more than to read them.
+  const longest = ranges.reduce((length, { start, end }) => Math.max(length, end - start), 0);
+  const pieceBytes = Math.min(PIECE_BYTES, longest);
+  const [leftPiece, rightPiece] = [Buffer.allocUnsafe(pieceBytes), Buffer.allocUnsafe(pieceBytes)];
   for (const { start, end } of ranges) {
-    for (let offset = start; offset < end; offset += PIECE_BYTES) {
-      const length = Math.min(PIECE_BYTES, end - offset);
+    for (let offset = start; offset < end; offset += pieceBytes) {
+      const length = Math.min(pieceBytes, end - offset);
       const [a, b] = await Promise.all([
         readFully(left, leftPiece, offset, length),
         readFully(right, rightPiece, offset, length),

@@ -90,6 +90,17 @@ test('a file that cannot be read fails the copy, and is named', async (t) => {
   assert.deepEqual(mountsOf(bench), []);
 });
 
+test('an inode flag that cannot be kept is warned about, naming the file', async (t) => {
+  const bench = openWorkbench(t);
+  const source = await makeSource(bench, '-t ext4', async (folder) => {
+    await writeFile(join(folder, 'journaled'), 'data');
+  });
+  // EXT4_EXTENTS_FL and EXT4_JOURNAL_DATA_FL; chattr needs a right that not every root has.
+  await run(['debugfs', '-w', '-R', 'set_inode_field /journaled flags 0x84000', source.device]);
+  await copyWhole(bench, source.device);
+  assert.deepEqual(bench.warnings, ['the inode flags of /journaled (chattr +j) could not be kept']);
+});
+
 test('a destination that is full is said in a sentence, and nothing stays mounted', async (t) => {
   const bench = openWorkbench(t);
   const source = await makeSource(bench, '-t ext4', (folder) => makeManyFiles(folder, 20 * MIB));

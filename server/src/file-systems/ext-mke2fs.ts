@@ -68,12 +68,12 @@ function journalOptions({ features, blockSize }: ExtSuperblock, journal: Journal
 }
 
 function extendedOptions(superblock: ExtSuperblock): string[] {
-  const { features, raidStride, raidStripeWidth, mmpInterval } = superblock;
+  const { features, raidStride, raidStripeWidth, mmpInterval, reservedGdtBlocks } = superblock;
   const options = ['assume_storage_prezeroed=1', 'nodiscard'];
   if (raidStride > 0) options.push(`stride=${raidStride}`);
   if (raidStripeWidth > 0) options.push(`stripe_width=${raidStripeWidth}`);
   if (features.includes('mmp')) options.push(`mmp_update_interval=${mmpInterval}`);
-  if (features.includes('resize_inode')) options.push(...resizeOption(superblock));
+  if (features.includes('resize_inode') && reservedGdtBlocks > 0) options.push(...resizeOption(superblock));
   if (features.includes('quota')) options.push(`quotatype=${quotaTypes(superblock).join(':')}`);
   return options;
 }

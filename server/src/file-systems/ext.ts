@@ -60,21 +60,20 @@ export async function recogniseExt(
   const { type, uuid, label } = signature;
   const size = await sizeOfDevice(device);
   const superblock = await readSuperblock(device);
+  const mounted = session && (await tryMounting(device, session));
   const reason =
-    reasonAgainstFiles(superblock) ??
-    (session && ((await mountingFails(device, session)) ?? (await twinFails(superblock, session))));
+    reasonAgainstFiles(superblock) ?? mounted?.refusal ?? (session && (await twinFails(superblock, session)));
   if (reason !== undefined) {
     const sentence = `this ${type} file system is copied as sectors: ${reason}`;
     return sectorsFileSystem({ type, uuid, label, size, reason: sentence });
   }
-  const usedBytes = session ? await usedAsMounted(device, session) : usedOf(superblock);
   const journal = await readJournal(device);
   return {
     type,
     uuid,
     label,
     size,
-    usedBytes,
+    usedBytes: mounted?.usedBytes ?? usedOf(superblock),
     how: 'files',
     notes: notesOf(superblock),
     create: (destination, context) => createExt(superblock, journal, destination, context),
@@ -101,13 +100,27 @@ function notesOf({ features, hasErrors }: ExtSuperblock): string[] {
   return notes;
 }
 
-async function mountingFails(device: string, session: Session): Promise<string | undefined> {
-  return withMount(
-    session,
-    device,
-    { type: KERNEL_DRIVER, options: SOURCE_OPTIONS },
-    async () => undefined,
-  ).catch((error: unknown) => `the kernel of this server does not mount it (${refusalIn(error)})`);
+interface Mounted {
+  readonly usedBytes?: number;
+  /** Why the kernel does not mount it. */
+  readonly refusal?: string;
+}
+
+/** Mounts a source for a moment, which replays its journal, and counts what is in use then. */
+async function tryMounting(device: string, session: Session): Promise<Mounted> {
+  try {
+    return await withMount(
+      session,
+      device,
+      { type: KERNEL_DRIVER, options: SOURCE_OPTIONS },
+      async (folder) => {
+        const { blocks, bfree, bsize } = await statfs(folder);
+        return { usedBytes: (blocks - bfree) * bsize };
+      },
+    );
+  } catch (error) {
+    return { refusal: `the kernel of this server does not mount it (${refusalIn(error)})` };
+  }
 }
 
 /** What a failing command said. A missing program or an abort is no property of the file system. */
@@ -116,13 +129,7 @@ function refusalIn(error: unknown): string {
   return messageOf(error).split('\n')[0] ?? '';
 }
 
-async function usedAsMounted(device: string, session: Session): Promise<number> {
-  return withMount(session, device, { type: KERNEL_DRIVER, options: SOURCE_OPTIONS }, async (folder) => {
-    const { blocks, bfree, bsize } = await statfs(folder);
-    return (blocks - bfree) * bsize;
-  });
-}
-
+/** What the superblock says: not exact while the file system is mounted or has a journal to replay. */
 function usedOf({ blockCount, freeBlocks, blockSize }: ExtSuperblock): number {
   return (blockCount - freeBlocks) * blockSize;
 }

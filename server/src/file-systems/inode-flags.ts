@@ -1,6 +1,5 @@
 import { readdir } from 'node:fs/promises';
-import { messageOf } from '@diskferry/system/errors';
-import { CommandError, run } from '@diskferry/system/run';
+import { run } from '@diskferry/system/run';
 import type { CopyContext } from './file-system.ts';
 
 /**
@@ -25,29 +24,54 @@ export interface InodeFlags {
 export async function carryInodeFlags(
   source: string,
   destination: string,
-  { signal, warn }: CopyContext,
+  context: CopyContext,
 ): Promise<void> {
-  const groups = new Map<string, Buffer[]>();
+  const { signal } = context;
+  const wanted: InodeFlags[] = [];
   for await (const paths of batchesOfFiles(Buffer.from(source))) {
-    for (const { path, letters, project } of await readInodeFlags(paths, signal)) {
-      if (letters === '' && project === 0) continue;
-      const change = [
-        ...(letters === '' ? [] : [`+${letters}`]),
-        ...(project === 0 ? [] : ['-p', `${project}`]),
-      ];
-      const key = change.join(' ');
-      const target = Buffer.concat([Buffer.from(destination), path.subarray(Buffer.byteLength(source))]);
-      groups.set(key, [...(groups.get(key) ?? []), target]);
+    for (const found of await readInodeFlags(paths, signal)) {
+      if (found.letters === '' && found.project === 0) continue;
+      const inside = found.path.subarray(Buffer.byteLength(source));
+      wanted.push({ ...found, path: Buffer.concat([Buffer.from(destination), inside]) });
     }
   }
-  for (const [change, paths] of groups) {
+  for (const [change, files] of Map.groupBy(wanted, changeOf)) {
+    const input = nullTerminated(files.map(({ path }) => path));
+    // What does not succeed is found below.
     await run(['xargs', '-0', 'chattr', ...change.split(' ')], {
-      input: nullTerminated(paths),
+      input,
       signal,
-    }).catch((error: unknown) => {
-      if (!(error instanceof CommandError) || error.code !== 'COMMAND_FAILED') throw error;
-      warn(`the inode flags "${change}" could not be set on all files: ${messageOf(error)}`);
+      okExitCodes: [0, XARGS_SOME_FAILED],
     });
+  }
+  await warnOfMissing(wanted, destination, context);
+}
+
+/** The arguments of chattr. */
+function changeOf({ letters, project }: InodeFlags): string {
+  return [...(letters === '' ? [] : [`+${letters}`]), ...(project === 0 ? [] : ['-p', `${project}`])].join(
+    ' ',
+  );
+}
+
+/** Some flags cannot be set, and chattr does not always say so: without a journal, "j" has no effect. */
+async function warnOfMissing(
+  wanted: readonly InodeFlags[],
+  destination: string,
+  { signal, warn }: CopyContext,
+): Promise<void> {
+  for (let start = 0; start < wanted.length; start += BATCH) {
+    const batch = wanted.slice(start, start + BATCH);
+    const found = await readInodeFlags(
+      batch.map(({ path }) => path),
+      signal,
+    );
+    const set = new Map(found.map((flags) => [flags.path.toString('latin1'), changeOf(flags)]));
+    for (const flags of batch) {
+      if (set.get(flags.path.toString('latin1')) === changeOf(flags)) continue;
+      const name = flags.path.toString().slice(destination.length);
+      warn(`the inode flags of ${name} (chattr ${changeOf(flags)}) could not be kept`);
+    }
   }
 }
 
