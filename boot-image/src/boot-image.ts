@@ -1,22 +1,21 @@
-import { copyFile, mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DiskferryError } from '@diskferry/system/errors';
 import { chooseDrivers, leftOut } from './drivers/choose-drivers.ts';
 import { parseModuleIndex } from './drivers/module-index.ts';
 import { readDriverLists } from './drivers/read-driver-lists.ts';
-import { hashFile, hashText } from './hash.ts';
 import { writeInitrd } from './initrd.ts';
+import { composeLayers } from './layers/compose-layers.ts';
+import type { Layer } from './layers/layer.ts';
+import { packLayer } from './layers/pack-layer.ts';
 import { SOURCE_FOLDER } from './locations.ts';
-import { writeIso } from './media/iso.ts';
+import { writeMedium } from './media/write-medium.ts';
 import { collectParts, type KernelParts, type Parts } from './packages/parts.ts';
 import { pathExists } from './path-exists.ts';
-import type { PartSize } from './report.ts';
-import { composeRoot } from './root/compose-root.ts';
-import { packRoot } from './root/pack-root.ts';
+import { measureParts, writeLeftOut, writeManifest } from './reports.ts';
+import type { PartSize } from './size-table.ts';
 import { requireTools } from './tools.ts';
-
-const ID_DIGITS = 16;
 
 export interface BootImageOptions {
   /** The imaging client executable. */
@@ -36,7 +35,6 @@ export interface BootImage {
   readonly sizes: readonly PartSize[];
   /** Storage and network drivers of the kernel package that were not taken. */
   readonly leftOut: readonly string[];
-  readonly drivers: readonly string[];
 }
 
 /**
@@ -45,42 +43,44 @@ export interface BootImage {
  * @throws {DiskferryError} for missing tools, packages, drivers or client
  */
 export async function buildBootImage(options: BootImageOptions): Promise<BootImage> {
-  const { onStep = () => {}, client, distFolder, cacheFolder, epoch } = options;
   requireTools();
-  await requireClient(client);
-  onStep('Debian packages: download and unpack what is not in the cache');
-  const parts = await collectParts(cacheFolder);
-  const { drivers, notTaken } = await selectDrivers(parts.kernel);
+  await requireClient(options.client);
   const scratch = await mkdtemp(join(tmpdir(), 'diskferry-boot-image-'));
   try {
-    const root = join(scratch, 'root');
-    onStep(`root file system: ${drivers.length} drivers, the imaging client, BusyBox`);
-    await composeRoot({
-      target: root,
-      parts,
-      drivers,
-      client,
-      scripts: join(SOURCE_FOLDER, 'rootfs'),
-      release: `Linux ${parts.kernel.release}`,
-    });
-    const squashfs = join(scratch, 'root.squashfs');
-    onStep('root image: compress, or take it from the cache if nothing in it changed');
-    await packRoot(root, squashfs, { cacheFolder, epoch });
-    onStep('initrd, boot loaders and ISO');
-    const boot = await writePxeFiles(parts, squashfs, { distFolder, epoch });
-    const iso = join(distFolder, 'diskferry.iso');
-    await writeMedium({ ...boot, iso, scratch, parts, epoch });
-    await writeReports({ ...boot, iso, parts, distFolder, client, epoch, drivers, notTaken });
-    const sizes = await measure({ ...boot, iso, squashfs, root, parts, client, drivers });
-    return { ...boot, iso, sizes, leftOut: notTaken, drivers };
+    return await buildIn(scratch, options);
   } finally {
     await rm(scratch, { recursive: true, force: true });
   }
 }
 
-interface BootFiles {
-  readonly vmlinuz: string;
-  readonly initrd: string;
+async function buildIn(scratch: string, options: BootImageOptions): Promise<BootImage> {
+  const { onStep = () => {}, client, distFolder, cacheFolder, epoch } = options;
+  onStep('Debian packages: download and unpack what is not in the cache');
+  const parts = await collectParts(cacheFolder);
+  const { drivers, notTaken } = await selectDrivers(parts.kernel);
+  onStep(`root file system: the imaging client, ${drivers.length} drivers, BusyBox`);
+  const scripts = join(SOURCE_FOLDER, 'rootfs');
+  const folders = await composeLayers({ target: join(scratch, 'layers'), parts, drivers, client, scripts });
+  const images: Partial<Record<Layer, string>> = {};
+  for (const [layer, folder] of Object.entries(folders) as [Layer, string][]) {
+    onStep(`compress the layer "${layer}", unless it is in the cache`);
+    images[layer] = await packLayer(layer, folder, { cacheFolder, epoch });
+  }
+  const packed = images as Record<Layer, string>;
+  onStep('initrd, boot loaders and ISO');
+  const boot = await writePxeFiles(parts, packed, { distFolder, epoch });
+  const iso = join(distFolder, 'diskferry.iso');
+  await writeMedium({ ...boot, iso, scratch, folders: parts.folders, epoch });
+  const files = {
+    'imaging-client': client,
+    'diskferry.iso': iso,
+    'pxe/vmlinuz': boot.vmlinuz,
+    'pxe/initrd': boot.initrd,
+  };
+  await writeManifest({ distFolder, parts, epoch, drivers, files });
+  await writeLeftOut(distFolder, notTaken);
+  const sizes = await measureParts({ ...boot, iso, folders, images: packed });
+  return { ...boot, iso, sizes, leftOut: notTaken };
 }
 
 async function requireClient(client: string): Promise<void> {
@@ -100,9 +100,9 @@ async function selectDrivers(kernel: KernelParts): Promise<{ drivers: string[]; 
 
 async function writePxeFiles(
   parts: Parts,
-  squashfs: string,
+  images: Readonly<Record<Layer, string>>,
   { distFolder, epoch }: { distFolder: string; epoch: number },
-): Promise<BootFiles> {
+): Promise<{ vmlinuz: string; initrd: string }> {
   const folder = join(distFolder, 'pxe');
   await mkdir(folder, { recursive: true });
   const vmlinuz = join(folder, 'vmlinuz');
@@ -110,97 +110,11 @@ async function writePxeFiles(
   await copyFile(parts.kernel.vmlinuz, vmlinuz);
   await writeInitrd({
     target: initrd,
-    squashfs,
+    images,
     init: join(SOURCE_FOLDER, 'initramfs/init'),
     busybox: join(parts.folders['busybox-static'], 'bin/busybox'),
     kernel: parts.kernel,
     epoch,
   });
   return { vmlinuz, initrd };
-}
-
-interface MediumOptions extends BootFiles {
-  readonly iso: string;
-  readonly scratch: string;
-  readonly parts: Parts;
-  readonly epoch: number;
-}
-
-async function writeMedium({ vmlinuz, initrd, iso, scratch, parts, epoch }: MediumOptions): Promise<void> {
-  const menu = await readFile(join(SOURCE_FOLDER, 'grub/grub.cfg'), 'utf8');
-  const findMedium = await readFile(join(SOURCE_FOLDER, 'grub/find-medium.cfg'), 'utf8');
-  const content = [await hashFile(vmlinuz), await hashFile(initrd), menu];
-  const id = hashText(content.join('\n')).slice(0, ID_DIGITS);
-  await writeIso({
-    target: iso,
-    scratch,
-    vmlinuz,
-    initrd,
-    menu,
-    findMedium: findMedium.replaceAll('@ID@', id),
-    id,
-    folders: parts.folders,
-    epoch,
-  });
-}
-
-interface ReportOptions extends BootFiles {
-  readonly iso: string;
-  readonly parts: Parts;
-  readonly distFolder: string;
-  readonly client: string;
-  readonly epoch: number;
-  readonly drivers: readonly string[];
-  readonly notTaken: readonly string[];
-}
-
-async function writeReports(options: ReportOptions): Promise<void> {
-  const { parts, distFolder, drivers, notTaken } = options;
-  const manifest = {
-    sourceDateEpoch: options.epoch,
-    kernel: parts.kernel.release,
-    packages: parts.packages.map(({ name, version, sha256 }) => ({ name, version, sha256 })),
-    sha256: {
-      'imaging-client': await hashFile(options.client),
-      'diskferry.iso': await hashFile(options.iso),
-      'pxe/vmlinuz': await hashFile(options.vmlinuz),
-      'pxe/initrd': await hashFile(options.initrd),
-    },
-    drivers,
-  };
-  await writeFile(
-    join(distFolder, 'boot-image.manifest.json'),
-    `${JSON.stringify(manifest, undefined, 2)}\n`,
-  );
-  await writeFile(join(distFolder, 'boot-image.left-out.txt'), `${notTaken.join('\n')}\n`);
-}
-
-interface MeasureOptions extends BootFiles {
-  readonly iso: string;
-  readonly squashfs: string;
-  readonly root: string;
-  readonly parts: Parts;
-  readonly client: string;
-  readonly drivers: readonly string[];
-}
-
-async function measure(options: MeasureOptions): Promise<PartSize[]> {
-  const bytes = async (path: string): Promise<number> => (await stat(path)).size;
-  const total = async (paths: readonly string[]): Promise<number> =>
-    (await Promise.all(paths.map(bytes))).reduce((sum, size) => sum + size, 0);
-  const client = await bytes(options.client);
-  const modules = await total(options.drivers.map((path) => join(options.parts.kernel.modulesFolder, path)));
-  const libraries = 0;
-  return [
-    { name: 'kernel', bytes: await bytes(options.vmlinuz) },
-    { name: '  imaging client', bytes: client },
-    { name: `  ${options.drivers.length} drivers`, bytes: modules },
-    {
-      name: 'root image (squashfs)',
-      bytes: await bytes(options.squashfs),
-      unpackedBytes: client + modules + libraries,
-    },
-    { name: 'initrd', bytes: await bytes(options.initrd) },
-    { name: 'ISO', bytes: await bytes(options.iso) },
-  ];
 }

@@ -4,7 +4,7 @@ import { formatDuration } from '@diskferry/system/units';
 import { buildBootImage } from './boot-image.ts';
 import { sourceDateEpoch } from './epoch.ts';
 import { cacheFolder, DIST_FOLDER } from './locations.ts';
-import { formatSizes } from './report.ts';
+import { formatSizes } from './size-table.ts';
 
 const begin = performance.now();
 const elapsed = (): string => formatDuration(performance.now() - begin);

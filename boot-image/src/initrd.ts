@@ -2,6 +2,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { type CpioEntry, makeCpio } from './cpio.ts';
+import { LAYERS, type Layer } from './layers/layer.ts';
 import type { KernelParts } from './packages/parts.ts';
 
 /** What stage 1 calls. */
@@ -15,7 +16,8 @@ const CONSOLE_NUMBERS = [5, 1] as const;
 
 export interface InitrdOptions {
   readonly target: string;
-  readonly squashfs: string;
+  /** The squashfs image of each layer. */
+  readonly images: Readonly<Record<Layer, string>>;
   /** The script that the kernel starts. */
   readonly init: string;
   readonly busybox: string;
@@ -26,12 +28,16 @@ export interface InitrdOptions {
 
 /**
  * Writes an initrd of two archives, which the kernel unpacks one after the other: the small one of stage 1, compressed,
- * and one with the root image, which is compressed in itself and is stored as it is.
+ * and one with the images of the root file system, which are compressed in themselves and are stored as they are.
  */
 export async function writeInitrd(options: InitrdOptions): Promise<void> {
   const stage1 = gzipSync(makeCpio(await stage1Entries(options), options.epoch), { level: 9 });
-  const image = await readFile(options.squashfs);
-  const root = makeCpio([{ path: 'root.squashfs', mode: 0o100644, data: image }], options.epoch);
+  const images = LAYERS.map(async (layer) => ({
+    path: `layers/${layer}.squashfs`,
+    mode: 0o100644,
+    data: await readFile(options.images[layer]),
+  }));
+  const root = makeCpio([{ path: 'layers', mode: 0o040755 }, ...(await Promise.all(images))], options.epoch);
   // The kernel looks for the next archive at a multiple of four.
   const gap = Buffer.alloc((4 - (stage1.length % 4)) % 4);
   await writeFile(options.target, Buffer.concat([stage1, gap, root]));

@@ -6,9 +6,7 @@ test('all missing tools are named at once, each package once', () => {
   assert.throws(
     () => requireTools('/nonexistent'),
     (error: Error) =>
-      /xorriso/.test(error.message) &&
-      /apt-get install --no-install-recommends apt kmod dpkg grub-common mtools squashfs-tools xorriso$/.test(
-        error.message,
-      ),
+      error.message.includes('xorriso') &&
+      error.message.endsWith(' apt kmod dpkg grub-common mtools squashfs-tools xorriso'),
   );
 });

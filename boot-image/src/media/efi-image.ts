@@ -1,10 +1,10 @@
-import { mkdir, truncate, utimes, writeFile, copyFile } from 'node:fs/promises';
+import { copyFile, mkdir, truncate, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { run } from '@diskferry/system/run';
 import type { PackageName } from '../packages/package-names.ts';
 
 /** Room for shim and GRUB with some to spare. */
-const IMAGE_BYTES = 6 * 1024 * 1024;
+const IMAGE_BYTES = 5 * 1024 * 1024;
 const SECTOR_BYTES = 512;
 /** FAT volume serial number: any constant will do. */
 const VOLUME_SERIAL = '4446ce01';

@@ -25,15 +25,17 @@ export interface KernelParts {
 export async function collectParts(cacheFolder: string): Promise<Parts> {
   const kernelPackage = await findKernelPackage();
   const packages = await findPackages(PACKAGE_NAMES);
-  const folders: Record<string, string> = {};
-  for (const item of packages) folders[item.name] = await unpackPackage(item, cacheFolder);
+  const folders: Partial<Record<PackageName, string>> = {};
+  for (const item of packages) {
+    folders[item.name as PackageName] = await unpackPackage(item, cacheFolder);
+  }
   const kernelFolder = await unpackPackage(kernelPackage, cacheFolder, async (folder) => {
     await run(['depmod', '--basedir', folder, await kernelRelease(folder)]);
   });
   const release = await kernelRelease(kernelFolder);
   return {
     packages: [kernelPackage, ...packages],
-    folders,
+    folders: folders as Record<PackageName, string>,
     kernel: {
       release,
       vmlinuz: join(kernelFolder, 'boot', `vmlinuz-${release}`),

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { formatSizes } from './report.ts';
+import { formatSizes } from './size-table.ts';
 
 test('sizes stand in columns', () => {
   assert.equal(
