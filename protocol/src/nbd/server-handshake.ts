@@ -136,7 +136,7 @@ async function describeExport(negotiation: Negotiation, option: number, data: Bu
     const message = `there is no export "${request.exportName}"`;
     return refuse(stream, option, OPTION_REPLY.ERR_UNKNOWN, message);
   }
-  if (served instanceof Error) return refuse(stream, option, OPTION_REPLY.ERR_UNKNOWN, served.message);
+  if (served instanceof Error) return refuse(stream, option, OPTION_REPLY.ERR_PLATFORM, served.message);
 
   const agreement = {
     structured: negotiation.structured,
