@@ -123,7 +123,7 @@ test('the program prints the differences and ends with 1, or with 0 when there a
   await writeFile(join(b, 'file'), 'two');
   await run(['touch', '-r', join(a, 'file'), join(b, 'file')]);
   await run(['touch', '-r', a, b]);
-  const compare = ['node', program, '--no-access-times'] as const;
+  const compare = [process.execPath, program, '--no-access-times'] as const;
   const different = await run([...compare, a, b], { okExitCodes: [1] });
   assert.equal(different.stdout, '"file": content: byte 0 | is another\n');
   assert.equal((await run([...compare, a, a])).stdout, '');
