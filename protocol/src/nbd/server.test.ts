@@ -174,6 +174,17 @@ describe('in the handshake, the server', () => {
     });
   }
 
+  test('tells why an export cannot be opened, which is not the same as unknown', async (t) => {
+    const { client } = await greet(t, {
+      list: async () => [{ name: 'sda', description: '' }],
+      open: async () => Promise.reject(new Error('sda is mounted')),
+    });
+    client.send(go('sda', []));
+    const [answer] = await replies(client);
+    assert.equal(answer?.type, OPTION_REPLY.ERR_PLATFORM);
+    assert.equal(answer.data.toString(), 'sda is mounted');
+  });
+
   test('refuses options that it does not know, and goes on', async (t) => {
     const { client } = await greet(t, catalogOf({ sda: memoryDisk(512) }));
     for (const option of [
