@@ -13,6 +13,7 @@ const PORTS = [DISK_PORT, CONTROL_PORT];
 const BOOT_TIMEOUT_MS = 240_000;
 /** The screen says so only when there is a network address. */
 const READY = /^waiting for the server$/m;
+const HOPELESS = /error: out of memory|Kernel panic - not syncing.*\n|No bootable device/;
 
 export interface ClientBoot {
   /** Names the machine and its serial log. */
@@ -46,7 +47,7 @@ export async function withBootedClient<T>(
   const { session, signal } = boot;
   await using machine = await startMachine(describeMachine(boot), { session, signal, logFolder: LOG_FOLDER });
   try {
-    await machine.waitForSerial(READY, { timeoutMs: BOOT_TIMEOUT_MS, signal });
+    await machine.waitForSerial(READY, { timeoutMs: BOOT_TIMEOUT_MS, signal, hopeless: HOPELESS });
     const diskPort = machine.hostPort(DISK_PORT);
     return await work({
       machine,

@@ -20,7 +20,7 @@ interface NbdInfo {
     readonly 'export-name': string;
     readonly 'export-size': number;
     readonly is_read_only: boolean;
-    readonly block_minimum?: number;
+    readonly block_size_minimum?: number;
   }[];
 }
 
@@ -70,7 +70,7 @@ describe('a booted client and the NBD tools of Debian', { concurrency: false }, 
       const [found] = exports;
       assert.equal(found?.['export-size'], sizeMib * MIB);
       assert.equal(found.is_read_only, true);
-      assert.equal(found.block_minimum, sector, name);
+      assert.equal(found.block_size_minimum, sector, name);
     }
   });
 

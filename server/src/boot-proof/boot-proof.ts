@@ -10,6 +10,8 @@ import { type Image, withImageReader } from './image-reader.ts';
 
 const DEFAULT_TIMEOUT_MS = 300_000;
 const LOGIN_PROMPT = /login:/;
+/** What firmware, GRUB and Linux say when they give up for good. */
+const HOPELESS = /No bootable device|Kernel panic - not syncing.*\n|grub rescue>/;
 const MEMORY_MB = 512;
 const QUOTED_LINES = 8;
 /** What POSIX counts in `stat` (sys/stat.h, st_blocks). */
@@ -44,7 +46,7 @@ export interface BootProof {
  * Proves that an image starts by itself: boots it in QEMU and waits for its login prompt on the serial line. The
  * image is only read; writes go to a redo log that is thrown away.
  *
- * @throws {DiskferryError} `MACHINE_SILENT` or `MACHINE_ENDED`, with the last lines of the serial line
+ * @throws {DiskferryError} `MACHINE_SILENT`, `MACHINE_FAILED` or `MACHINE_ENDED`, with the last lines of the serial line
  */
 export async function bootProof(image: Image, options: BootProofOptions): Promise<BootProof> {
   const { session, signal, onProgress = () => undefined } = options;
@@ -99,7 +101,7 @@ async function waitForPrompt(
   }: BootProofOptions & { readonly firmware: 'bios' | 'uefi' },
 ): Promise<BootProof> {
   const began = performance.now();
-  await machine.waitForSerial(expect, { timeoutMs, signal });
+  await machine.waitForSerial(expect, { timeoutMs, signal, hopeless: HOPELESS });
   const seconds = Math.round((performance.now() - began) / 100) / 10;
   const { blocks } = await stat(redoLog);
   return {

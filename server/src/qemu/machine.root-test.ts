@@ -42,6 +42,13 @@ test('a machine that does not say it in time is reported with its last lines', a
   });
 });
 
+test('a machine that says that it gives up is not waited for', async () => {
+  await using session = openSession('machine-test');
+  await using machine = await startMachine(await talkingMachine(session, 'Kernel panic - bad'), { session });
+  const waiting = machine.waitForSerial(/login:/, { timeoutMs: TIMEOUT_MS, hopeless: /Kernel panic/ });
+  await assert.rejects(waiting, { code: 'MACHINE_FAILED', message: /showed .*Kernel panic/ });
+});
+
 test('a machine that ends while it is waited for is reported at once', async () => {
   await using session = openSession('machine-test');
   await using machine = await startMachine(await talkingMachine(session, 'ahoy'), { session });

@@ -15,8 +15,8 @@ export interface Machine extends AsyncDisposable {
   /**
    * Waits until the serial line has shown the pattern.
    *
-   * @throws {DiskferryError} `MACHINE_SILENT` when time is over, `MACHINE_ENDED` when the machine ends before;
-   * both quote the last lines
+   * @throws {DiskferryError} `MACHINE_SILENT` when time is over, `MACHINE_ENDED` when the machine ends before,
+   * `MACHINE_FAILED` when it showed what makes waiting hopeless; all quote the last lines
    */
   waitForSerial(pattern: RegExp, options: WaitOptions): Promise<SerialMatch>;
   /** The port of 127.0.0.1 that leads to a forwarded port of the guest. */

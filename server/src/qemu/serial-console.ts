@@ -5,6 +5,10 @@ import { TerminalText } from './terminal-text.ts';
 /** How much text is kept; a boot prints some 30 KB, a chatty firmware some 300 KB. */
 const MAX_KEPT_CHARACTERS = 4_000_000;
 
+/** Where the last lines are looked for. */
+const MAX_QUOTED_CHARACTERS = 20_000;
+const MAX_LINE_CHARACTERS = 200;
+
 export interface SerialMatch {
   readonly match: RegExpExecArray;
   /** Where the match ends; give it as `from` to look only at what comes later. */
@@ -40,11 +44,13 @@ export class SerialConsole {
     return { match, end: this.#dropped + start + match.index + match[0].length };
   }
 
-  /** The last lines that are not empty. */
+  /** The last lines with letters or figures, cut to a readable length: menus draw frames and repeat themselves. */
   lastLines(count: number): string[] {
     return this.#text
+      .slice(-MAX_QUOTED_CHARACTERS)
       .split('\n')
-      .filter((line) => line.trim() !== '')
+      .map((line) => line.trim().slice(0, MAX_LINE_CHARACTERS))
+      .filter((line, index, lines) => /[\p{L}\p{N}]/u.test(line) && line !== lines[index - 1])
       .slice(-count);
   }
 

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { TerminalText } from './terminal-text.ts';
 
 const SENT = Buffer.from('\u001b[2J\u001b[01;01HBooting\r\n\u001b[0m\u001bcf\u00e4hre login: \u001b[?25h');
-const MEANT = 'Booting\nf\u00e4hre login: ';
+const MEANT = '\nBooting\nf\u00e4hre login: ';
 
 test('escape sequences and carriage returns are left out', () => {
   assert.equal(new TerminalText().push(SENT), MEANT);

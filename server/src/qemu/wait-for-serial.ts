@@ -10,6 +10,8 @@ export interface WaitOptions {
   readonly signal?: AbortSignal | undefined;
   /** Looks only at what comes after this place, such as the `end` of an earlier match; 0 by default. */
   readonly from?: number;
+  /** Shows that the pattern will never come: ends the waiting at once. */
+  readonly hopeless?: RegExp;
 }
 
 interface Watched {
@@ -23,13 +25,17 @@ interface Watched {
 export async function waitForSerial(
   machine: Watched,
   pattern: RegExp,
-  { timeoutMs, signal, from = 0 }: WaitOptions,
+  { timeoutMs, signal, from = 0, hopeless }: WaitOptions,
 ): Promise<SerialMatch> {
   signal?.throwIfAborted();
   return new Promise((resolve, reject) => {
     const look = (): boolean => {
       const found = machine.serial.find(pattern, from);
       if (found !== undefined) finish(() => resolve(found));
+      else if (hopeless !== undefined && machine.serial.find(hopeless, from) !== undefined) {
+        fail('MACHINE_FAILED', `showed ${hopeless} instead of ${pattern}`);
+        return true;
+      }
       return found !== undefined;
     };
     const fail = (code: string, what: string): void => finish(() => reject(failure(machine, code, what)));
