@@ -5,7 +5,6 @@ import { cachedFile, recipeHash } from './cache.ts';
 import type { BuildOptions } from './build-options.ts';
 
 const SCRIPT = fileURLToPath(new URL('debian.sh', import.meta.url));
-const DEFAULT_MIRROR = 'http://deb.debian.org/debian';
 /** Downloading some 120 MB and unpacking takes half a minute on a good line. */
 const TIMEOUT_MS = 15 * 60_000;
 
@@ -17,8 +16,11 @@ export async function debianArchive({ session, signal, onProgress }: BuildOption
     session,
     build: async (path) => {
       onProgress('making a Debian system with mmdebstrap');
-      const mirror = process.env['DISKFERRY_DEBIAN_MIRROR'] ?? DEFAULT_MIRROR;
-      await run(['sh', SCRIPT, path, mirror], { signal, timeoutMs: TIMEOUT_MS });
+      const mirror = process.env['DISKFERRY_DEBIAN_MIRROR'];
+      await run(['sh', SCRIPT, path, ...(mirror === undefined ? [] : [mirror])], {
+        signal,
+        timeoutMs: TIMEOUT_MS,
+      });
     },
   });
 }

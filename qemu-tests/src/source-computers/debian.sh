@@ -1,10 +1,10 @@
 #!/bin/sh
 # Makes the Debian system of the source computers and writes it as a tar archive.
-# Usage: debian.sh ARCHIVE MIRROR
+# Usage: debian.sh ARCHIVE [MIRROR]; without a mirror, that of mmdebstrap.
 # The password of root is "ferry".
 set -eu
 archive=$1
-mirror=$2
+shift
 
 # What no virtual machine of the tests ever loads: most of a Debian kernel's size.
 drivers='sound drivers/gpu drivers/media drivers/net/wireless drivers/infiniband drivers/staging drivers/isdn
@@ -68,4 +68,4 @@ mmdebstrap --variant=minbase --mode=root --include="$packages" \
     done >"$1/etc/modprobe.d/fast-start.conf"
     chroot "$1" systemctl enable serial-getty@ttyS0.service
     rm -rf "$1"/var/cache/apt/* "$1"/var/lib/apt/lists/*' \
-  --format=tar bookworm "$archive" "$mirror"
+  --format=tar bookworm "$archive" "$@"
