@@ -1,51 +1,71 @@
-import { copyFile, mkdir, truncate, utimes, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { copyFile, mkdir, stat, truncate, utimes, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { run } from '@diskferry/system/run';
+import { listTree } from '../layers/list-tree.ts';
 import type { PackageName } from '../packages/package-names.ts';
+import { readMenu } from './menus.ts';
 
-/** Room for shim and GRUB with some to spare. */
-const IMAGE_BYTES = 5 * 1024 * 1024;
+/** For the two file allocation tables and the folders. */
+const SPARE_BYTES = 1024 * 1024;
+/** GPT partitions begin and end at such a multiple. */
+const GRANULE_BYTES = 1024 * 1024;
 const SECTOR_BYTES = 512;
 /** FAT volume serial number: any constant will do. */
 const VOLUME_SERIAL = '4446ce01';
+/** Sectors a cluster: makes FAT16 of volumes up to 1 GiB, which all firmware reads. */
+const CLUSTER_SECTORS = 32;
+
+/** systemd-boot reads all entries of this folder: https://uapi-group.org/specifications/specs/boot_loader_specification */
+const ENTRIES = ['1-diskferry.conf', '2-shell.conf'];
 
 export interface EfiImageOptions {
   readonly target: string;
   readonly scratch: string;
   readonly folders: Readonly<Record<PackageName, string>>;
-  readonly grubConfig: string;
+  readonly vmlinuz: string;
+  readonly initrd: string;
   readonly epoch: number;
 }
 
 /**
- * Writes the FAT image that UEFI firmware starts from: Debian's signed shim, which starts Debian's signed GRUB.
- * That GRUB, made for CDs, reads /boot/grub/grub.cfg of the volume it was started from.
+ * Writes the FAT volume that UEFI firmware starts from: systemd-boot, kernel and initrd. systemd-boot lets the firmware
+ * load the kernel and the kernel its initrd; GRUB for UEFI holds the kernel in memory twice and a quarter of
+ * the memory besides, and fails on a computer with 256 MB (ADR 5).
  */
 export async function writeEfiImage(options: EfiImageOptions): Promise<void> {
-  const { target, folders, epoch } = options;
-  const tree = join(options.scratch, 'efi');
-  await mkdir(join(tree, 'EFI/BOOT'), { recursive: true });
-  await mkdir(join(tree, 'boot/grub'), { recursive: true });
-  await copyFile(
-    join(folders['shim-signed'], 'usr/lib/shim/shimx64.efi.signed'),
-    join(tree, 'EFI/BOOT/BOOTX64.EFI'),
-  );
-  await copyFile(
-    join(folders['grub-efi-amd64-signed'], 'usr/lib/grub/x86_64-efi-signed/gcdx64.efi.signed'),
-    join(tree, 'EFI/BOOT/grubx64.efi'),
-  );
-  await writeFile(join(tree, 'boot/grub/grub.cfg'), options.grubConfig);
-  for (const path of ['EFI/BOOT/BOOTX64.EFI', 'EFI/BOOT/grubx64.efi', 'EFI/BOOT', 'EFI']) {
-    await utimes(join(tree, path), epoch, epoch);
+  const { target, folders, scratch, epoch } = options;
+  const tree = join(scratch, 'efi');
+  const files = {
+    'EFI/BOOT/BOOTX64.EFI': join(folders['systemd-boot-efi'], 'usr/lib/systemd/boot/efi/systemd-bootx64.efi'),
+    vmlinuz: options.vmlinuz,
+    initrd: options.initrd,
+  };
+  for (const [path, source] of Object.entries(files)) {
+    await mkdir(dirname(join(tree, path)), { recursive: true });
+    await copyFile(source, join(tree, path));
   }
-  for (const path of ['boot/grub/grub.cfg', 'boot/grub', 'boot'])
+  await mkdir(join(tree, 'loader/entries'), { recursive: true });
+  await writeFile(join(tree, 'loader/loader.conf'), await readMenu('loader.conf'));
+  for (const name of ENTRIES) await writeFile(join(tree, 'loader/entries', name), await readMenu(name));
+  const paths = await listTree(tree);
+  let bytes = SPARE_BYTES;
+  for (const path of paths.toReversed()) {
     await utimes(join(tree, path), epoch, epoch);
+    bytes += (await stat(join(tree, path))).size;
+  }
+  await formatVolume(target, Math.ceil(bytes / GRANULE_BYTES) * GRANULE_BYTES, epoch);
+  const top = paths.filter((path) => !path.includes('/')).map((path) => join(tree, path));
+  await run(['mcopy', '-i', target, '-s', '-m', '-Q', ...top, '::'], { env: reproducible(epoch) });
+}
+
+async function formatVolume(target: string, bytes: number, epoch: number): Promise<void> {
   await writeFile(target, '');
-  await truncate(target, IMAGE_BYTES);
-  const env = { SOURCE_DATE_EPOCH: String(epoch) };
-  const sectors = String(IMAGE_BYTES / SECTOR_BYTES);
-  await run(['mformat', '-i', target, '-T', sectors, '-h', '16', '-s', '32', '-N', VOLUME_SERIAL, '::'], {
-    env,
-  });
-  await run(['mcopy', '-i', target, '-s', '-m', '-Q', join(tree, 'EFI'), join(tree, 'boot'), '::'], { env });
+  await truncate(target, bytes);
+  const sectors = ['-T', String(bytes / SECTOR_BYTES), '-h', '16', '-s', '32'];
+  const form = ['-c', String(CLUSTER_SECTORS), '-N', VOLUME_SERIAL];
+  await run(['mformat', '-i', target, ...sectors, ...form, '::'], { env: reproducible(epoch) });
+}
+
+function reproducible(epoch: number): Record<string, string> {
+  return { SOURCE_DATE_EPOCH: String(epoch) };
 }

@@ -1,10 +1,15 @@
-import { readFile } from 'node:fs/promises';
+import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { hashFile, hashText } from '../hash.ts';
-import { SOURCE_FOLDER } from '../locations.ts';
+import { run } from '@diskferry/system/run';
+import { hashFile } from '../hash.ts';
 import type { PackageName } from '../packages/package-names.ts';
-import { writeIso } from './iso.ts';
+import { mbrCode, writeBiosImage } from './bios-image.ts';
+import { writeEfiImage } from './efi-image.ts';
+import { readMenu } from './menus.ts';
 
+const VOLUME_LABEL = 'DISKFERRY';
+const BIOS_IMAGE = 'boot/bios.img';
+const EFI_IMAGE = 'boot/efi.img';
 const ID_DIGITS = 16;
 
 export interface MediumOptions {
@@ -16,28 +21,43 @@ export interface MediumOptions {
   readonly epoch: number;
 }
 
-/** Writes the ISO with an identifier of its own, by which GRUB tells it from other media in the same computer. */
-export async function writeMedium({
-  iso,
-  vmlinuz,
-  initrd,
-  scratch,
-  folders,
-  epoch,
-}: MediumOptions): Promise<void> {
-  const menu = await readFile(join(SOURCE_FOLDER, 'grub/grub.cfg'), 'utf8');
-  const findMedium = await readFile(join(SOURCE_FOLDER, 'grub/find-medium.cfg'), 'utf8');
-  const content = [await hashFile(vmlinuz), await hashFile(initrd), menu];
-  const id = hashText(content.join('\n')).slice(0, ID_DIGITS);
-  await writeIso({
-    target: iso,
-    scratch,
-    vmlinuz,
-    initrd,
-    menu,
-    findMedium: findMedium.replaceAll('@ID@', id),
-    id,
-    folders,
-    epoch,
-  });
+/** Writes the medium that boots as CD and as USB stick, on BIOS and on UEFI. */
+export async function writeMedium(options: MediumOptions): Promise<void> {
+  const { iso, scratch, folders, epoch } = options;
+  const tree = join(scratch, 'iso');
+  await mkdir(join(tree, 'boot/grub'), { recursive: true });
+  await mkdir(join(tree, 'diskferry'));
+  await writeEfiImage({ ...options, target: join(tree, EFI_IMAGE) });
+  // By the name of this file GRUB tells this build from other media in the same computer.
+  const id = (await hashFile(join(tree, EFI_IMAGE))).slice(0, ID_DIGITS);
+  await writeFile(join(tree, 'diskferry', id), '');
+  await writeFile(join(tree, 'boot/grub/grub.cfg'), await readMenu('grub.cfg'));
+  const grubFolder = folders['grub-pc-bin'];
+  const grubConfig = await readMenu('find-medium.cfg', id);
+  await writeBiosImage({ target: join(tree, BIOS_IMAGE), scratch, grubFolder, grubConfig });
+  await rm(`${iso}.new`, { force: true });
+  await run(
+    ['xorriso', '-as', 'mkisofs', ...xorrisoWords(mbrCode(grubFolder)), '-o', `${iso}.new`, tree],
+    // xorriso derives volume dates, GPT identifiers and file times from it.
+    { env: { SOURCE_DATE_EPOCH: String(epoch) } },
+  );
+  await rename(`${iso}.new`, iso);
+}
+
+/** After grub-mkrescue; each option is explained in xorrisofs(1). */
+function xorrisoWords(mbr: string): string[] {
+  const names = ['-quiet', '-volid', VOLUME_LABEL, '-rational-rock', '-joliet', '-c', 'boot/boot.cat'];
+  const bios = [
+    '-b',
+    BIOS_IMAGE,
+    '-no-emul-boot',
+    '-boot-load-size',
+    '4',
+    '-boot-info-table',
+    '--grub2-boot-info',
+  ];
+  const efi = ['--efi-boot', EFI_IMAGE, '-efi-boot-part', '--efi-boot-image'];
+  // Some BIOSes start only from a stick whose MBR has an active partition.
+  const stick = ['--grub2-mbr', mbr, '--protective-msdos-label', '--mbr-force-bootable'];
+  return [...names, ...bios, ...efi, ...stick];
 }

@@ -9,8 +9,7 @@ export const PACKAGE_NAMES = [
   'libgcc-s1',
   'libatomic1',
   'grub-pc-bin',
-  'grub-efi-amd64-signed',
-  'shim-signed',
+  'systemd-boot-efi',
 ] as const;
 
 export type PackageName = (typeof PACKAGE_NAMES)[number];
