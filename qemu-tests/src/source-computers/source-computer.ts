@@ -1,6 +1,6 @@
 import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { openSession } from '@diskferry/system/session';
+import { cleanUp, openSession } from '@diskferry/system/session';
 import { buildDisk } from './build-disk.ts';
 import type { BuildOptions } from './build-options.ts';
 import { cachedFile, recipeHash } from './cache.ts';
@@ -47,6 +47,8 @@ export async function makeSourceComputer(
     onProgress = () => undefined,
   }: SourceOptions = {},
 ): Promise<SourceComputer> {
+  // A build that was killed left its mount and its half-made disk.
+  await cleanUp();
   await using session = openSession('source-computer');
   const options: BuildOptions = { session, signal, onProgress };
   const hash = await diskRecipe([kind, String(sizeBytes), String(fillWithJunk)]);
