@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { connect } from 'node:net';
-import { basename } from 'node:path';
+import { basename, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { freePort } from '@diskferry/server/qemu/free-port';
 import type { Command } from '@diskferry/system/run';
@@ -17,6 +17,8 @@ export interface RunningServer {
 
 /** The servers that are compared: ours and those that people trust today, each on a TCP port of its own. */
 export async function startServers(file: string, session: Session): Promise<RunningServer[]> {
+  const pidFile = join(session.folder, 'nbd-server.pid');
+  session.hold({ kind: 'daemon', argument: pidFile, name: 'nbd-server' });
   const commands: ((port: number) => { name: string; exportName: string; command: Command })[] = [
     (port) => ({
       name: 'diskferry imaging client',
@@ -52,7 +54,8 @@ export async function startServers(file: string, session: Session): Promise<Runn
     (port) => ({
       name: 'nbd-server',
       exportName: '',
-      command: ['nbd-server', `127.0.0.1:${port}`, file, '-r', '-d', '-C', '/dev/null'],
+      // With -d it would stay in the foreground, and end after its first connection.
+      command: ['nbd-server', `127.0.0.1:${port}`, file, '-r', '-C', '/dev/null', '-p', pidFile],
     }),
   ];
   const servers: RunningServer[] = [];
