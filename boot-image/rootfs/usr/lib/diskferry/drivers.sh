@@ -11,7 +11,9 @@ MODALIASES=/run/diskferry/modaliases
 load_new_drivers() {
   # BusyBox grep finds nothing at all when the list of patterns is empty.
   [ -s "$MODALIASES" ] || echo none >"$MODALIASES"
-  cat /sys/bus/*/devices/*/modalias /sys/class/input/*/modalias 2>/dev/null | sort -u | grep -vxFf "$MODALIASES" >"$MODALIASES.new"
+  # Not the files "modalias": some buses, such as that of SD cards, only write it into the event.
+  sed -n 's/^MODALIAS=//p' /sys/bus/*/devices/*/uevent /sys/class/input/*/uevent 2>/dev/null |
+    sort -u | grep -vxFf "$MODALIASES" >"$MODALIASES.new"
   [ -s "$MODALIASES.new" ] || return 1
   cat "$MODALIASES.new" >>"$MODALIASES"
   # Most devices have no driver in this image: that is no error.
