@@ -1,4 +1,4 @@
-import type { ExportCatalog } from '@diskferry/protocol/nbd/server';
+import type { ExportCatalog } from '@diskferry/protocol/nbd/export-catalog';
 import { describeDisk } from '../disks/disk-description.ts';
 import type { DiskList } from '../disks/disk-list.ts';
 import type { ActivityBook } from './activity.ts';

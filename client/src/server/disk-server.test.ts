@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { test } from 'node:test';
-import type { ExportCatalog } from '@diskferry/protocol/nbd/server';
+import type { ExportCatalog } from '@diskferry/protocol/nbd/export-catalog';
 import { startDiskServer } from './disk-server.ts';
 
 const NO_DISKS: ExportCatalog = { list: async () => [], open: async () => undefined };

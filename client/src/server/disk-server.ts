@@ -1,7 +1,8 @@
 import { createServer, type Socket } from 'node:net';
 import { totalmem } from 'node:os';
 import { debuglog } from 'node:util';
-import { type ExportCatalog, serveConnection } from '@diskferry/protocol/nbd/server';
+import type { ExportCatalog } from '@diskferry/protocol/nbd/export-catalog';
+import { serveConnection } from '@diskferry/protocol/nbd/server';
 import { listen } from './listen.ts';
 
 const debug = debuglog('diskferry:server');

@@ -1,31 +1,12 @@
 import type { Duplex } from 'node:stream';
-import type { Disk, SectorSize } from '../disk.ts';
+import type { SectorSize } from '../disk.ts';
 import type { DiskAddress } from '../disk-address.ts';
 import { ClientHandshake, type ExportDescription } from './client-handshake.ts';
 import { ClientLink, describeServer, openLink, type ServerAddress } from './client-link.ts';
 import { TRANSMISSION_FLAG } from './constants.ts';
+import type { NbdDisk } from './nbd-disk.ts';
 import { NbdError, protocolError } from './nbd-error.ts';
 import { RemoteDisk, sectorSizeOf } from './remote-disk.ts';
-
-/** A disk served over NBD. Its methods reject with DiskError for one request, with NbdError if the connection is gone. */
-export interface NbdDisk extends Disk {
-  /** What the server says of the disk, such as "Samsung SSD 860, 500.1 GB". */
-  readonly description?: string;
-  /** Bytes that came over the connection since it was made, headers included. */
-  readonly bytesReceived: number;
-  readonly bytesSent: number;
-  /** What the server can do itself; the rest is emulated, or for `trim` and `flush` left out. */
-  readonly supports: {
-    readonly flush: boolean;
-    readonly fua: boolean;
-    readonly trim: boolean;
-    readonly writeZeroes: boolean;
-    /** Several connections to the export see the same bytes. */
-    readonly multiConnection: boolean;
-  };
-  /** Resolves with the reason when the connection ends unasked. */
-  readonly lost: Promise<Error>;
-}
 
 export interface ConnectOptions {
   /** A server that owes an answer and sends nothing for so long is lost, in ms. */

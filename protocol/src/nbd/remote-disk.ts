@@ -1,6 +1,6 @@
 import { DiskError, type SectorSize } from '../disk.ts';
 import type { ChunkReader } from './chunk-reader.ts';
-import type { NbdDisk } from './client.ts';
+import type { NbdDisk } from './nbd-disk.ts';
 import type { ExportDescription } from './client-handshake.ts';
 import type { ClientLink, Receiver } from './client-link.ts';
 import { COMMAND, COMMAND_FLAG, TRANSMISSION_FLAG } from './constants.ts';

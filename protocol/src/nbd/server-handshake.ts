@@ -16,7 +16,7 @@ import {
 import { decodeInfoRequest, type InfoRequest } from './options.ts';
 import type { Agreement } from './request-refusal.ts';
 import { type ServedExport, servedExport, transmissionFlags } from './served-export.ts';
-import type { ExportCatalog } from './server.ts';
+import type { ExportCatalog } from './export-catalog.ts';
 import { readString } from './wire.ts';
 
 const debug = debuglog('diskferry:nbd');

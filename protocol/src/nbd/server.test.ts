@@ -14,7 +14,8 @@ import {
 import { encodeInfoRequest, encodeOption } from './options.ts';
 import { decodeErrorPayload } from './replies.ts';
 import { encodeRequest, type Request } from './requests.ts';
-import type { ExportCatalog, ServeOptions } from './server.ts';
+import type { ExportCatalog } from './export-catalog.ts';
+import type { ServeOptions } from './server.ts';
 import { cuts, hex, toHex } from './testing/hex.ts';
 import { RawClient } from './testing/raw-client.ts';
 import { altered, catalogOf, memoryDisk, pattern, serveInMemory } from './testing/server-setup.ts';

@@ -1,26 +1,12 @@
 import type { Duplex } from 'node:stream';
 import { debuglog } from 'node:util';
-import type { Disk } from '../disk.ts';
 import { ChunkReader } from './chunk-reader.ts';
+import type { ExportCatalog } from './export-catalog.ts';
 import { HANDSHAKE_TIMEOUT_MS, MAX_BYTES_IN_FLIGHT, MAX_REQUESTS_IN_FLIGHT } from './limits.ts';
 import { negotiate } from './server-handshake.ts';
 import { Transmission } from './server-transmission.ts';
 
 const debug = debuglog('diskferry:nbd');
-
-/** The disks that a server offers. */
-export interface ExportCatalog {
-  /** All exports, in the order in which people shall see them. */
-  list(): Promise<readonly ExportEntry[]>;
-  /** A disk for one connection, which closes it at its end; undefined if there is none of that name. */
-  open(name: string): Promise<Disk | undefined>;
-}
-
-export interface ExportEntry {
-  readonly name: string;
-  /** One line for people, such as "Samsung SSD 860, 500.1 GB". */
-  readonly description: string;
-}
 
 export interface ServeOptions {
   /**

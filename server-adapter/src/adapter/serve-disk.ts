@@ -1,5 +1,6 @@
 import { type Disk, DiskError } from '@diskferry/protocol/disk';
-import { connectNbd, type NbdDisk } from '@diskferry/protocol/nbd/client';
+import { connectNbd } from '@diskferry/protocol/nbd/client';
+import type { NbdDisk } from '@diskferry/protocol/nbd/nbd-disk';
 import { DiskferryError } from '@diskferry/system/errors';
 import { copyOnWrite } from '../disk/copy-on-write-disk.ts';
 import { countDisk } from '../disk/counting-disk.ts';

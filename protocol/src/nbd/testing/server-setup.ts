@@ -4,8 +4,10 @@ import { duplexPair, type Duplex } from 'node:stream';
 import type { TestContext } from 'node:test';
 import type { Disk } from '../../disk.ts';
 import { MemoryDisk, type MemoryDiskOptions } from '../../memory-disk.ts';
-import { connectNbdOver, type ConnectOptions, type NbdDisk } from '../client.ts';
-import { type ExportCatalog, type ServeOptions, serveConnection } from '../server.ts';
+import { connectNbdOver, type ConnectOptions } from '../client.ts';
+import type { NbdDisk } from '../nbd-disk.ts';
+import type { ExportCatalog } from '../export-catalog.ts';
+import { type ServeOptions, serveConnection } from '../server.ts';
 
 /** Bytes in which each position can be told from its neighbours. */
 export function pattern(length: number): Uint8Array {
