@@ -66,6 +66,15 @@ test('a dropped resource stays', async () => {
   assert.ok(existsSync(path));
 });
 
+test('a resource that is dropped after the end of the session is no error', async () => {
+  const path = scratchFile('late');
+  const session = openSession('test');
+  session.hold({ kind: 'file', path });
+  await session[Symbol.asyncDispose]();
+  session.drop({ kind: 'file', path });
+  assert.ok(!existsSync(session.folder));
+});
+
 test('one failing release does not stop the others and is reported', async () => {
   const path = scratchFile('after-failure');
   const session = openSession('test');

@@ -70,7 +70,9 @@ export class Session implements AsyncDisposable {
   drop(resource: Resource): void {
     const key = JSON.stringify(resource);
     const index = this.#held.findLastIndex((other) => JSON.stringify(other) === key);
-    if (index >= 0) this.#held.splice(index, 1);
+    // Already given back: a process may report its end after the session has ended it, and its journal is gone then.
+    if (index < 0) return;
+    this.#held.splice(index, 1);
     this.#write({ drop: resource });
   }
 
