@@ -44,6 +44,8 @@ export interface BootImage {
  */
 export async function buildBootImage(options: BootImageOptions): Promise<BootImage> {
   requireTools();
+  // Permissions of the folders that the build makes go into the image.
+  process.umask(0o022);
   await requireClient(options.client);
   const scratch = await mkdtemp(join(tmpdir(), 'diskferry-boot-image-'));
   try {

@@ -37,15 +37,16 @@ export async function writeMedium(options: MediumOptions): Promise<void> {
   await writeBiosImage({ target: join(tree, BIOS_IMAGE), scratch, grubFolder, grubConfig });
   await rm(`${iso}.new`, { force: true });
   await run(
-    ['xorriso', '-as', 'mkisofs', ...xorrisoWords(mbrCode(grubFolder)), '-o', `${iso}.new`, tree],
-    // xorriso derives volume dates, GPT identifiers and file times from it.
+    ['xorriso', '-as', 'mkisofs', ...xorrisoWords(mbrCode(grubFolder), epoch), '-o', `${iso}.new`, tree],
+    // xorriso derives volume dates and GPT identifiers from it.
     { env: { SOURCE_DATE_EPOCH: String(epoch) } },
   );
   await rename(`${iso}.new`, iso);
 }
 
 /** After grub-mkrescue; each option is explained in xorrisofs(1). */
-function xorrisoWords(mbr: string): string[] {
+function xorrisoWords(mbr: string, epoch: number): string[] {
+  const times = ['--set_all_file_dates', `=${epoch}`];
   const names = ['-quiet', '-volid', VOLUME_LABEL, '-rational-rock', '-joliet', '-c', 'boot/boot.cat'];
   const bios = [
     '-b',
@@ -59,5 +60,5 @@ function xorrisoWords(mbr: string): string[] {
   const efi = ['--efi-boot', EFI_IMAGE, '-efi-boot-part', '--efi-boot-image'];
   // Some BIOSes start only from a stick whose MBR has an active partition.
   const stick = ['--grub2-mbr', mbr, '--protective-msdos-label', '--mbr-force-bootable'];
-  return [...names, ...bios, ...efi, ...stick];
+  return [...times, ...names, ...bios, ...efi, ...stick];
 }
