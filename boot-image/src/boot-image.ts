@@ -5,6 +5,7 @@ import { DiskferryError } from '@diskferry/system/errors';
 import { chooseDrivers, leftOut } from './drivers/choose-drivers.ts';
 import { parseModuleIndex } from './drivers/module-index.ts';
 import { readDriverLists } from './drivers/read-driver-lists.ts';
+import { wantedFirmware } from './drivers/wanted-firmware.ts';
 import { writeInitrd } from './initrd.ts';
 import { composeLayers } from './layers/compose-layers.ts';
 import type { Layer } from './layers/layer.ts';
@@ -13,7 +14,7 @@ import { SOURCE_FOLDER } from './locations.ts';
 import { writeMedium } from './media/write-medium.ts';
 import { collectParts, type KernelParts, type Parts } from './packages/parts.ts';
 import { pathExists } from './path-exists.ts';
-import { measureParts, writeLeftOut, writeManifest } from './reports.ts';
+import { type LeftOut, measureParts, writeLeftOut, writeManifest } from './reports.ts';
 import type { PartSize } from './size-table.ts';
 import { requireTools } from './tools.ts';
 
@@ -33,8 +34,7 @@ export interface BootImage {
   readonly vmlinuz: string;
   readonly initrd: string;
   readonly sizes: readonly PartSize[];
-  /** Storage and network drivers of the kernel package that were not taken. */
-  readonly leftOut: readonly string[];
+  readonly leftOut: LeftOut;
 }
 
 /**
@@ -80,9 +80,11 @@ async function buildIn(scratch: string, options: BootImageOptions): Promise<Boot
     'pxe/initrd': boot.initrd,
   };
   await writeManifest({ distFolder, parts, epoch, drivers, files });
-  await writeLeftOut(distFolder, notTaken);
+  const firmware = await wantedFirmware(parts.kernel.modulesFolder, drivers);
+  const missing = { drivers: notTaken, firmware };
+  await writeLeftOut(distFolder, missing);
   const sizes = await measureParts({ ...boot, iso, folders, images: packed });
-  return { ...boot, iso, sizes, leftOut: notTaken };
+  return { ...boot, iso, sizes, leftOut: missing };
 }
 
 async function requireClient(client: string): Promise<void> {

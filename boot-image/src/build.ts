@@ -11,15 +11,16 @@ const elapsed = (): string => formatDuration(performance.now() - begin);
 
 try {
   const image = await buildBootImage({
-    client: process.env['DISKFERRY_CLIENT'] ?? join(DIST_FOLDER, 'imaging-client'),
+    client: join(DIST_FOLDER, 'imaging-client'),
     distFolder: DIST_FOLDER,
     cacheFolder: cacheFolder(),
     epoch: sourceDateEpoch(),
     onStep: (step) => console.log(`[${elapsed().padStart(4)}] ${step}`),
   });
   console.log(`\n${formatSizes(image.sizes)}\n`);
+  const { drivers, firmware } = image.leftOut;
   console.log(
-    `${image.leftOut.length} storage and network drivers of the kernel are left out: dist/boot-image.left-out.txt`,
+    `left out: ${drivers.length} storage and network drivers, ${firmware.length} firmware files; see dist/boot-image.left-out.txt`,
   );
   console.log(`${image.iso} is ready after ${elapsed()}`);
 } catch (error) {

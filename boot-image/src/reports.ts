@@ -28,9 +28,24 @@ export async function writeManifest(options: ManifestOptions): Promise<void> {
   await writeFile(join(distFolder, MANIFEST), `${JSON.stringify(manifest, undefined, 2)}\n`);
 }
 
-/** Writes down the storage and network drivers that are not in the boot image. */
-export async function writeLeftOut(distFolder: string, paths: readonly string[]): Promise<void> {
-  await writeFile(join(distFolder, LEFT_OUT), `${paths.join('\n')}\n`);
+/** What someone may look for in the boot image in vain. */
+export interface LeftOut {
+  /** Paths of storage and network drivers of the kernel package that were not chosen. */
+  readonly drivers: readonly string[];
+  /** Firmware files that chosen drivers may ask for, as "DRIVER FILE". */
+  readonly firmware: readonly string[];
+}
+
+/** Writes down what is not in the boot image. */
+export async function writeLeftOut(distFolder: string, { drivers, firmware }: LeftOut): Promise<void> {
+  const lines = [
+    '# storage and network drivers of the kernel that are not in the lists of boot-image/drivers',
+    ...drivers,
+    '',
+    '# firmware that drivers in the boot image may ask for (driver, file); it is in Debian packages that are not free',
+    ...firmware,
+  ];
+  await writeFile(join(distFolder, LEFT_OUT), `${lines.join('\n')}\n`);
 }
 
 export interface MeasureOptions {

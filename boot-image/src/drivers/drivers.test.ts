@@ -5,6 +5,7 @@ import { chooseDrivers, leftOut } from './choose-drivers.ts';
 import { parseDriverList } from './driver-list.ts';
 import { parseModuleIndex } from './module-index.ts';
 import { readDriverLists } from './read-driver-lists.ts';
+import { firmwareNames } from './wanted-firmware.ts';
 
 const DEP = `kernel/drivers/ata/ahci.ko: kernel/drivers/ata/libahci.ko kernel/drivers/ata/libata.ko
 kernel/drivers/ata/libahci.ko: kernel/drivers/ata/libata.ko
@@ -88,4 +89,10 @@ test('the lists of the repository can be read and name no driver twice', async (
   );
   for (const needed of ['squashfs', 'loop', 'overlay', 'nvme', 'virtio_net'])
     assert.ok(names.includes(needed));
+});
+
+test('firmware names are read from a module', () => {
+  const module = Buffer.from('ELF\0license=GPL\0firmware=bnx2/a.fw\0firmware=bnx2/b.fw\0alias=pci:x\0');
+  assert.deepEqual(firmwareNames(module), ['bnx2/a.fw', 'bnx2/b.fw']);
+  assert.deepEqual(firmwareNames(Buffer.from('ELF\0license=GPL\0')), []);
 });
