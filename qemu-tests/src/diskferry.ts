@@ -7,6 +7,8 @@ export interface DiskferryOptions {
   readonly signal?: AbortSignal;
   /** Only 0 by default. */
   readonly okExitCodes?: readonly number[];
+  /** Called with the process id. */
+  readonly onStart?: (pid: number) => void;
 }
 
 /** Runs the command line as a process of its own, as a user would. */

@@ -19,23 +19,28 @@ test('a machine that vanishes during a capture ends it with a sentence, and noth
   await using session = openSession('vanish-test');
   const image = await workFile(session, 'vanish.qcow2');
   const disks = [{ path: computer.diskPath, format: 'raw', bus: 'ahci', snapshot: true }] as const;
+  let capturePid: number | undefined;
   const result = await withBootedClient(
     { name: 'vanish', session, disks },
     async ({ machine, diskAddress }) => {
       const words = ['capture', '--timeout', String(SILENCE_SECONDS), diskAddress('sda'), image];
-      const capture = diskferry(words, { timeoutMs: CAPTURE_TIMEOUT_MS, okExitCodes: [0, 1, 2] });
+      const onStart = (pid: number) => {
+        capturePid = pid;
+      };
+      const capture = diskferry(words, { onStart, timeoutMs: CAPTURE_TIMEOUT_MS, okExitCodes: [0, 1, 2] });
       await Promise.race([capture, machine.waitForSerial(MID_CAPTURE, { timeoutMs: CAPTURE_TIMEOUT_MS })]);
       await machine.kill();
       return capture;
     },
   );
+  assert.ok(capturePid !== undefined);
   assert.equal(result.exitCode, 1, `${result.stdout}\n${result.stderr}`);
   assert.match(result.stderr, /127\.0\.0\.1/);
   assert.doesNotMatch(result.stderr, /^\s+at /m);
   const left = (await readdir(dirname(image))).filter((name) => name.includes(basename(image)));
   assert.deepEqual(left, []);
   assert.deepEqual(
-    listSessions().filter(({ purpose }) => purpose === 'capture'),
+    listSessions().filter(({ owner }) => owner?.pid === capturePid),
     [],
   );
 });
