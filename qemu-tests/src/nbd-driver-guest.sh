@@ -11,8 +11,6 @@ mount -t devtmpfs dev /run/root/dev
 mount -t proc proc /run/root/proc
 mount -t sysfs sys /run/root/sys
 mount -t tmpfs tmpfs /run/root/run
-mount -t tmpfs tmpfs /run/root/tmp
-mount -t tmpfs tmpfs /run/root/var/tmp
 ip link set lo up
 chroot /run/root "$@"
 echo "guest command ended with exit code $?"

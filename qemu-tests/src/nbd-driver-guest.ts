@@ -12,8 +12,8 @@ import { attachDisk } from '@diskferry/server-adapter/switch';
 import { run } from '@diskferry/system/run';
 import { openSession, type Session } from '@diskferry/system/session';
 
-const IMAGE = '/tmp/guest.qcow2';
-const MOUNT = '/tmp/mounted';
+const IMAGE = '/run/guest.qcow2';
+const MOUNT = '/run/mounted';
 const MIB = 1024 * 1024;
 const PARTITION = { start: MIB, size: 62 * MIB };
 
