@@ -1,5 +1,5 @@
 import { repairPrimaryGpt } from '@diskferry/server-adapter/partitions/gpt';
-import type { LoopbackDriverName } from '@diskferry/server-adapter/simulated-disk';
+import type { LoopbackDriverName, SimulatedDisk } from '@diskferry/server-adapter/simulated-disk';
 import type { Session } from '@diskferry/system/session';
 import { formatBytes } from '@diskferry/system/units';
 import { bytesToMove, type CapturePlan, type Volume } from './capture-plan.ts';
@@ -10,6 +10,8 @@ import type { Step } from './step.ts';
 interface StepsOptions {
   readonly session: Session;
   readonly driver: LoopbackDriverName;
+  /** Called with the image's disk as soon as there is one. */
+  readonly onAttached: (disk: SimulatedDisk) => void;
 }
 
 /** The steps of a capture, in the order in which they run. */
@@ -21,11 +23,14 @@ export function captureSteps(plan: CapturePlan, image: NewImage, options: StepsO
   ];
 }
 
-function createStep({ source }: CapturePlan, image: NewImage, { driver }: StepsOptions): Step {
+function createStep({ source }: CapturePlan, image: NewImage, { driver, onAttached }: StepsOptions): Step {
   return {
     title: `create the empty image ${image.path} (qcow2, ${formatBytes(source.size)}, sparse)`,
     bytes: 0,
-    run: async ({ signal }) => image.create(source.size, { driver, sectorSize: source.sectorSize, signal }),
+    run: async ({ signal }) => {
+      await image.create(source.size, { driver, sectorSize: source.sectorSize, signal });
+      onAttached(image.disk);
+    },
   };
 }
 

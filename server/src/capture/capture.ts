@@ -60,23 +60,17 @@ export async function capture(request: CaptureRequest): Promise<CaptureResult | 
   const startMs = Date.now();
   const broken = new AbortController();
   const signal = AbortSignal.any([request.signal, broken.signal]);
-  const watch = ({ failure }: SimulatedDisk) => failure.catch((error: unknown) => broken.abort(error));
+  const watch = ({ failure }: SimulatedDisk): void => {
+    failure.catch((error: unknown) => broken.abort(error));
+  };
   try {
     const source = await attachSource(request, session, signal);
-    void watch(source);
+    watch(source);
     const plan = await planCapture(source, session);
-    const steps = captureSteps(plan, image, { session, driver: request.driver });
+    const steps = captureSteps(plan, image, { session, driver: request.driver, onAttached: watch });
     if (!request.onPlan(plan, steps)) return undefined;
     await refuseUnlessItFits(plan, image);
-    const [create, ...others] = steps as [Step, ...Step[]];
-    const watchImage: Step = {
-      ...create,
-      run: async (context) => {
-        await create.run(context);
-        void watch(image.disk);
-      },
-    };
-    await runSteps([watchImage, ...others], request.listener, signal);
+    await runSteps(steps, request.listener, signal);
     const allocatedBytes = await image.finish();
     const { sourceBytesRead, sourceBytesWritten } = await source.counters();
     return {
