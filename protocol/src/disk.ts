@@ -6,6 +6,23 @@ export interface SectorSize {
   readonly physical: number;
 }
 
+/** What the disk knows of a range, without reading it. The NBD specification calls this `base:allocation`. */
+export interface Extent {
+  /** Bytes. */
+  readonly length: number;
+  /** No space is allocated for it. */
+  readonly hole: boolean;
+  /** It reads as zeros. */
+  readonly zero: boolean;
+}
+
+export interface WriteZeroesOptions {
+  /** The space may be given back. */
+  readonly mayPunch?: boolean;
+  /** Fails with ENOTSUP at once, and changes nothing, where it would be no faster than writing zeros. */
+  readonly fast?: boolean;
+}
+
 /**
  * A disk: the small interface that every end of diskferry's data path speaks. Offsets and lengths are bytes and
  * lie inside the disk. Several calls may be under way at once; two that overlap are in no order.
@@ -23,8 +40,21 @@ export interface Disk {
   flush(): Promise<void>;
   /** Says that a range is not needed: it may read as anything afterwards. */
   discard(offset: number, length: number): Promise<void>;
-  /** Makes a range read as zeros; with `mayPunch` the space may be given back. */
-  writeZeroes(offset: number, length: number, options?: { readonly mayPunch?: boolean }): Promise<void>;
+  /** Makes a range read as zeros. */
+  writeZeroes(offset: number, length: number, options?: WriteZeroesOptions): Promise<void>;
+  /**
+   * What is in a range: extents in order, of at least one byte, that begin at `offset` and end at or before its end
+   * (at least one of them). Absent where nothing is known, which counts as data everywhere.
+   */
+  extents?(offset: number, length: number): Promise<readonly Extent[]>;
+  /**
+   * Puts `header` and then the bytes of the range on a socket without copying them, as far as this can be done at
+   * once: the bytes lie in memory and the socket takes them. Returns how many bytes of header and range together were
+   * taken, 0 if none; the caller sends the rest in the usual way. Never waits.
+   *
+   * @param socket file descriptor of a non-blocking stream socket on which nothing waits to be sent
+   */
+  sendCached?(socket: number, header: Uint8Array, offset: number, length: number): number;
   close(): Promise<void>;
 }
 
