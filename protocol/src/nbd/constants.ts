@@ -39,6 +39,7 @@ export const TRANSMISSION_FLAG = {
   SEND_RESIZE: 1 << 9,
   SEND_CACHE: 1 << 10,
   SEND_FAST_ZERO: 1 << 11,
+  BLOCK_STATUS_PAYLOAD: 1 << 12,
 } as const;
 
 export const OPTION = {
@@ -85,8 +86,11 @@ export const INFO = {
 // Transmission phase
 
 export const NBD_REQUEST_MAGIC = 0x25609513;
+/** Extended headers are described on the specification's branch `extension-ext-header`. */
+export const NBD_EXTENDED_REQUEST_MAGIC = 0x21e41c71;
 export const NBD_SIMPLE_REPLY_MAGIC = 0x67446698;
 export const NBD_STRUCTURED_REPLY_MAGIC = 0x668e33ef;
+export const NBD_EXTENDED_REPLY_MAGIC = 0x6e8a278c;
 
 /** 16 bits, with every request. */
 export const COMMAND_FLAG = {
@@ -126,6 +130,12 @@ export const COMMAND = {
   WRITE_ZEROES: 6,
   BLOCK_STATUS: 7,
   RESIZE: 8,
+} as const;
+
+/** Status flags of the metadata context `base:allocation`. */
+export const STATE = {
+  HOLE: 1 << 0,
+  ZERO: 1 << 1,
 } as const;
 
 /** Error values of replies. */

@@ -21,6 +21,9 @@ export const MAX_LISTED_EXPORTS = 10_000;
 /** Data of one READ or WRITE, in bytes: what every NBD program accepts (specification, "Block size constraints"). */
 export const MAX_PAYLOAD_BYTES = 32 * 1024 * 1024;
 
+/** Descriptors in one answer to BLOCK_STATUS that a client accepts: what servers keep to (specification, NBD_CMD_BLOCK_STATUS). */
+export const MAX_STATUS_DESCRIPTORS = 2 ** 20;
+
 /** Payload of a structured reply chunk that is an error: two strings' worth. */
 export const MAX_ERROR_CHUNK_BYTES = 2 * MAX_STRING_BYTES;
 

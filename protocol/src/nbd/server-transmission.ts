@@ -139,7 +139,7 @@ export class Transmission {
     let header: number;
     if (chosen.agreement.structured) {
       header = CHUNK_HEADER_BYTES + DATA_OFFSET_BYTES;
-      writeDataChunk(buffer, start - header, cookie, offset, length);
+      writeDataChunk(buffer, start - header, { cookie, offset, length });
     } else {
       header = SIMPLE_REPLY_BYTES;
       writeSimpleReply(buffer, start - header, cookie, 0);
