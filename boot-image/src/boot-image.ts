@@ -12,6 +12,7 @@ import type { Layer } from './layers/layer.ts';
 import { packLayer } from './layers/pack-layer.ts';
 import { SOURCE_FOLDER } from './locations.ts';
 import { writeMedium } from './media/write-medium.ts';
+import type { MediumSettings } from './medium-settings.ts';
 import { collectParts, type KernelParts, type Parts } from './packages/parts.ts';
 import { pathExists } from './path-exists.ts';
 import { type LeftOut, measureParts, writeLeftOut, writeManifest } from './reports.ts';
@@ -25,6 +26,8 @@ export interface BootImageOptions {
   readonly cacheFolder: string;
   /** The time of all files, in seconds since 1970. */
   readonly epoch: number;
+  /** Without them the computers wait for somebody who knows their pairing code. */
+  readonly settings?: MediumSettings | undefined;
   /** Told before each step. */
   readonly onStep?: (step: string) => void;
 }
@@ -56,7 +59,7 @@ export async function buildBootImage(options: BootImageOptions): Promise<BootIma
 }
 
 async function buildIn(scratch: string, options: BootImageOptions): Promise<BootImage> {
-  const { onStep = () => {}, client, distFolder, cacheFolder, epoch } = options;
+  const { onStep = () => {}, client, distFolder, cacheFolder, epoch, settings } = options;
   onStep('Debian packages: download and unpack what is not in the cache');
   const parts = await collectParts(cacheFolder);
   const { drivers, notTaken } = await selectDrivers(parts.kernel);
@@ -70,7 +73,7 @@ async function buildIn(scratch: string, options: BootImageOptions): Promise<Boot
   }
   const packed = images as Record<Layer, string>;
   onStep('initrd, boot loaders and ISO');
-  const boot = await writePxeFiles(parts, packed, { distFolder, epoch });
+  const boot = await writePxeFiles(parts, packed, { distFolder, epoch, settings });
   const iso = join(distFolder, 'diskferry.iso');
   await writeMedium({ ...boot, iso, scratch, folders: parts.folders, epoch });
   const files = {
@@ -105,7 +108,7 @@ async function selectDrivers(kernel: KernelParts): Promise<{ drivers: string[]; 
 async function writePxeFiles(
   parts: Parts,
   images: Readonly<Record<Layer, string>>,
-  { distFolder, epoch }: { distFolder: string; epoch: number },
+  { distFolder, epoch, settings }: Pick<BootImageOptions, 'distFolder' | 'epoch' | 'settings'>,
 ): Promise<{ vmlinuz: string; initrd: string }> {
   const folder = join(distFolder, 'pxe');
   await mkdir(folder, { recursive: true });
@@ -118,6 +121,7 @@ async function writePxeFiles(
     init: join(SOURCE_FOLDER, 'initramfs/init'),
     busybox: join(parts.folders['busybox-static'], 'bin/busybox'),
     kernel: parts.kernel,
+    settings,
     epoch,
   });
   return { vmlinuz, initrd };

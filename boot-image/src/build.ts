@@ -1,20 +1,57 @@
 import { join } from 'node:path';
-import { messageOf } from '@diskferry/system/errors';
+import { parseArgs } from 'node:util';
+import { messageOf, UsageError } from '@diskferry/system/errors';
 import { formatDuration } from '@diskferry/system/units';
 import { buildBootImage } from './boot-image.ts';
 import { sourceDateEpoch } from './epoch.ts';
 import { cacheFolder, DIST_FOLDER } from './locations.ts';
+import { readMediumSettings, type SettingsOptions } from './medium-settings.ts';
 import { formatSizes } from './size-table.ts';
+
+const HELP = `Usage: npm run boot-image -- [--server HOST:PORT --ca FILE --enrolment FILE]
+Builds the boot CD and the PXE files into dist.
+
+  --server HOST:PORT  the computers dial this imaging server ("diskferry serve")
+  --ca FILE           certificate of the server's authority
+  --enrolment FILE    the secret that admits them
+
+"diskferry enrol NAME" makes the two files. Whoever has such a medium can enrol a
+computer: keep it, and the files in dist, as you keep keys.
+`;
+
+const EXIT_FAILED = 1;
+const EXIT_USAGE = 2;
 
 const begin = performance.now();
 const elapsed = (): string => formatDuration(performance.now() - begin);
 
 try {
+  const { help, ...options } = parseOptions();
+  if (help === true) process.stdout.write(HELP);
+  else await build(options);
+} catch (error) {
+  console.error(`boot-image: ${messageOf(error)}`);
+  process.exitCode = error instanceof UsageError ? EXIT_USAGE : EXIT_FAILED;
+}
+
+function parseOptions(): SettingsOptions & { readonly help?: boolean | undefined } {
+  const value = { type: 'string' } as const;
+  try {
+    const options = { server: value, ca: value, enrolment: value, help: { type: 'boolean' } } as const;
+    return parseArgs({ options }).values;
+  } catch (error) {
+    throw new UsageError(`${messageOf(error)}; see npm run boot-image -- --help`);
+  }
+}
+
+async function build(options: SettingsOptions): Promise<void> {
+  const settings = await readMediumSettings(options);
   const image = await buildBootImage({
     client: join(DIST_FOLDER, 'imaging-client'),
     distFolder: DIST_FOLDER,
     cacheFolder: cacheFolder(),
     epoch: sourceDateEpoch(),
+    settings,
     onStep: (step) => console.log(`[${elapsed().padStart(4)}] ${step}`),
   });
   console.log(`\n${formatSizes(image.sizes)}\n`);
@@ -22,8 +59,6 @@ try {
   console.log(
     `left out: ${drivers.length} storage and network drivers, ${firmware.length} firmware files; see dist/boot-image.left-out.txt`,
   );
+  if (settings !== undefined) console.log(`computers that start from it dial ${settings.server}`);
   console.log(`${image.iso} is ready after ${elapsed()}`);
-} catch (error) {
-  console.error(`boot-image: ${messageOf(error)}`);
-  process.exitCode = 1;
 }

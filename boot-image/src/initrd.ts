@@ -3,10 +3,11 @@ import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { type CpioEntry, makeCpio } from './cpio.ts';
 import { LAYERS, type Layer } from './layers/layer.ts';
+import type { MediumSettings } from './medium-settings.ts';
 import type { KernelParts } from './packages/parts.ts';
 
 /** What stage 1 calls. */
-const APPLETS = ['sh', 'insmod', 'losetup', 'mkdir', 'mount', 'reboot', 'sleep', 'switch_root'];
+const APPLETS = ['sh', 'cp', 'insmod', 'losetup', 'mkdir', 'mount', 'reboot', 'sleep', 'switch_root'];
 const MODULES = {
   loop: 'kernel/drivers/block/loop.ko',
   squashfs: 'kernel/fs/squashfs/squashfs.ko',
@@ -22,13 +23,16 @@ export interface InitrdOptions {
   readonly init: string;
   readonly busybox: string;
   readonly kernel: KernelParts;
+  /** What makes the computers that start from it managed ones. */
+  readonly settings?: MediumSettings | undefined;
   /** The time of all entries, in seconds since 1970. */
   readonly epoch: number;
 }
 
 /**
  * Writes an initrd of two archives, which the kernel unpacks one after the other: the small one of stage 1, compressed,
- * and one with the images of the root file system, which are compressed in themselves and are stored as they are.
+ * and one with the images of the root file system, which are compressed in themselves and are stored as they are. The
+ * settings of a medium are in the second one and in no image: no cache keeps its secret.
  */
 export async function writeInitrd(options: InitrdOptions): Promise<void> {
   const stage1 = gzipSync(makeCpio(await stage1Entries(options), options.epoch), { level: 9 });
@@ -37,7 +41,14 @@ export async function writeInitrd(options: InitrdOptions): Promise<void> {
     mode: 0o100644,
     data: await readFile(options.images[layer]),
   }));
-  const root = makeCpio([{ path: 'layers', mode: 0o040755 }, ...(await Promise.all(images))], options.epoch);
+  const root = makeCpio(
+    [
+      { path: 'layers', mode: 0o040755 },
+      ...(await Promise.all(images)),
+      ...settingsEntries(options.settings),
+    ],
+    options.epoch,
+  );
   // The kernel looks for the next archive at a multiple of four.
   const gap = Buffer.alloc((4 - (stage1.length % 4)) % 4);
   await writeFile(options.target, Buffer.concat([stage1, gap, root]));
@@ -59,5 +70,17 @@ async function stage1Entries({ init, busybox, kernel }: InitrdOptions): Promise<
     { path: 'init', mode: 0o100755, data: await readFile(init) },
     { path: 'modules', mode: 0o040755 },
     ...(await Promise.all(modules)),
+  ];
+}
+
+/** Stage 1 copies them to /etc/diskferry. */
+function settingsEntries(settings: MediumSettings | undefined): CpioEntry[] {
+  if (settings === undefined) return [];
+  const { server, authority, enrolment } = settings;
+  return [
+    { path: 'settings', mode: 0o040700 },
+    { path: 'settings/ca.pem', mode: 0o100644, data: Buffer.from(authority) },
+    { path: 'settings/enrolment', mode: 0o100600, data: Buffer.from(`${enrolment}\n`) },
+    { path: 'settings/server', mode: 0o100644, data: Buffer.from(`${server}\n`) },
   ];
 }

@@ -82,3 +82,45 @@ test('words of the kernel command line are found whole', async () => {
     await rm(folder, { recursive: true, force: true });
   }
 });
+
+/** What the client would be started with, by a kernel command line and the settings on the medium. */
+async function clientOptions(commandLine: string, server?: string): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'diskferry-scripts-'));
+  try {
+    await writeFile(join(folder, 'cmdline'), `quiet ${commandLine}\n`);
+    if (server !== undefined) await writeFile(join(folder, 'server'), `${server}\n`);
+    const env = { KERNEL_COMMAND_LINE: join(folder, 'cmdline'), SETTINGS: folder };
+    const lines = `. '${join(SCRIPTS, 'client-options.sh')}'; client_options`;
+    const options = await shell('kernel-command-line.sh', lines, env);
+    return options.replaceAll(folder, 'SETTINGS').replaceAll('\n', ' ');
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+test('the client is started as medium and kernel command line say', async () => {
+  const files = '--ca SETTINGS/ca.pem --enrolment SETTINGS/enrolment';
+  for (const [commandLine, server, expected] of [
+    ['', undefined, ''],
+    ['', 'lab:7443', `--server lab:7443 ${files}`],
+    ['diskferry.server=other:1', 'lab:7443', `--server other:1 ${files}`],
+    ['diskferry.server=other:1', undefined, `--server other:1 ${files}`],
+    ['diskferry.server=a:1 diskferry.server=b:2', undefined, `--server b:2 ${files}`],
+    ['diskferry.server=none', 'lab:7443', ''],
+    ['diskferry.insecure', undefined, '--insecure'],
+    ['diskferry.insecure diskferry.server=other:1', 'lab:7443', '--insecure'],
+    ['diskferry.insecure.not', undefined, ''],
+  ] as const) {
+    assert.equal(await clientOptions(commandLine, server), expected, `${commandLine} with ${server}`);
+  }
+});
+
+test('every menu offers a start without encryption, and none takes it by itself', async () => {
+  const menu = (name: string): Promise<string> => readFile(join(SOURCE_FOLDER, 'menu', name), 'utf8');
+  const [first, ...others] = (await menu('grub.cfg')).split('menuentry').slice(1);
+  assert.doesNotMatch(first ?? '', /insecure/);
+  assert.equal(others.filter((entry) => entry.includes('diskferry.insecure')).length, 1);
+  assert.match(await menu('3-insecure.conf'), /^options .* diskferry\.insecure /m);
+  assert.match(await menu('loader.conf'), /^default 1-diskferry\.conf$/m);
+  assert.doesNotMatch(await menu('1-diskferry.conf'), /insecure/);
+});

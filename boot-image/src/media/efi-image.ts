@@ -16,7 +16,7 @@ const VOLUME_SERIAL = '4446ce01';
 const CLUSTER_SECTORS = 32;
 
 /** systemd-boot reads all entries of this folder: https://uapi-group.org/specifications/specs/boot_loader_specification */
-const ENTRIES = ['1-diskferry.conf', '2-shell.conf'];
+const ENTRIES = ['1-diskferry.conf', '2-shell.conf', '3-insecure.conf'];
 
 export interface EfiImageOptions {
   readonly target: string;
