@@ -7,6 +7,7 @@ test('without options the disks of the computer are served read-only on the usua
     action: 'serve',
     paths: [],
     sectorSize: 512,
+    insecure: false,
     writable: false,
     host: undefined,
     port: 7000,
@@ -16,11 +17,12 @@ test('without options the disks of the computer are served read-only on the usua
 
 test('every option is understood', () => {
   const text =
-    '--disk a.img --disk /dev/sdb --sector-size 4096 --writable --listen ::1 --port 0 --control-port 7005 --json';
+    '--disk a.img --disk /dev/sdb --sector-size 4096 --insecure --writable --listen ::1 --port 0 --control-port 7005 --json';
   assert.deepEqual(parseCommandLine(text.split(' ')), {
     action: 'json',
     paths: ['a.img', '/dev/sdb'],
     sectorSize: 4096,
+    insecure: true,
     writable: true,
     host: '::1',
     port: 0,
@@ -39,6 +41,7 @@ test('a wrong command line is refused with a sentence that names the option', ()
     [['--control-port', '-1'], /--control-port/],
     [['--disk', 'x', '--sector-size', '520'], /--sector-size 520 is not one of 512, 1024, 2048, 4096/],
     [['--sector-size', '4096'], /give one with --disk/],
+    [['--writable'], /--writable .* only taken with --insecure/],
     [['--listen', 'localhost'], /--listen localhost is not an IP address/],
   ] as const) {
     assert.throws(() => parseCommandLine(args), { code: 'USAGE', message });

@@ -15,7 +15,10 @@ an inventory over a control channel.
                       computer's disks; may be given several times
   --sector-size N     sector size of plain files: ${SECTOR_SIZES.join(', ')}
                       (default ${DEFAULT_SECTOR_SIZE})
-  --writable          let servers write to the disks (default: read-only)
+  --insecure          plain text for everybody who can connect: no pairing, no
+                      encryption; only for a network that you trust
+  --writable          let everybody write to all disks; only with --insecure
+                      (default: who has paired asks for a grant for one disk)
   --listen ADDRESS    listen on this address only (default: all)
   --port N            port of the disks (default ${CLIENT_PORT})
   --control-port N    port of the control channel (default ${CONTROL_PORT})
@@ -34,6 +37,9 @@ export interface ServeOptions {
   readonly paths: readonly string[];
   /** Of plain files, in bytes. */
   readonly sectorSize: number;
+  /** Plain text for everybody. */
+  readonly insecure: boolean;
+  /** All disks for everybody, without grants; only with `insecure`. */
   readonly writable: boolean;
   readonly host: string | undefined;
   readonly port: number;
@@ -57,11 +63,16 @@ export function parseCommandLine(args: readonly string[]): Command {
   if (flags['sector-size'] !== undefined && paths.length === 0) {
     throw new UsageError('--sector-size is for plain files: give one with --disk');
   }
+  const { insecure = false, writable = false } = flags;
+  if (writable && !insecure) {
+    throw new UsageError('--writable lets everybody write to all disks, so it is only taken with --insecure');
+  }
   return {
     action: flags.json === true ? 'json' : 'serve',
     paths,
     sectorSize: parseSectorSize(flags['sector-size']),
-    writable: flags.writable ?? false,
+    insecure,
+    writable,
     host: parseHost(flags.listen),
     port: parsePort('--port', flags.port) ?? CLIENT_PORT,
     controlPort: parsePort('--control-port', flags['control-port']) ?? CONTROL_PORT,
@@ -75,6 +86,7 @@ function parseFlags(args: readonly string[]) {
       options: {
         disk: { type: 'string', multiple: true },
         'sector-size': { type: 'string' },
+        insecure: { type: 'boolean' },
         writable: { type: 'boolean' },
         listen: { type: 'string' },
         port: { type: 'string' },

@@ -107,7 +107,7 @@ test('a write to a disk that was not granted fails and changes nothing', async (
 test('a disk with a write grant takes the bytes of another', async (context) => {
   await using session = openSession('client-test');
   const [disk, other] = [makeDisk(session, 'disk.img'), makeDisk(session, 'other.img')];
-  const client = await startClient(context, '--disk', disk, '--writable');
+  const client = await startClient(context, '--disk', disk, '--insecure', '--writable');
   await run(['nbdcopy', '--flush', other, uri(client, 'disk.img')]);
   await client.end();
   assert.equal(sha256(disk), sha256(other));
@@ -155,7 +155,7 @@ test('a block device with sectors of 4096 bytes is served with them, and written
   assert.equal(sha256(copy), sha256(backing));
   await reader.end();
 
-  const writer = await startClient(context, '--disk', device, '--writable');
+  const writer = await startClient(context, '--disk', device, '--insecure', '--writable');
   await run(['nbdcopy', '--flush', other, uri(writer, name)]);
   await writer.end();
   assert.equal(sha256(device), sha256(other));
@@ -171,7 +171,7 @@ test('a mounted disk is not opened for writing', async (context) => {
   await run(['mount', device, folder]);
 
   const name = device.replace('/dev/', '');
-  const writer = await startClient(context, '--disk', device, '--writable');
+  const writer = await startClient(context, '--disk', device, '--insecure', '--writable');
   const address = { transport: 'tcp', host: '127.0.0.1', port: writer.port, exportName: name } as const;
   await assert.rejects(connectNbd(address));
   await writer.printed(/cannot open .*: EBUSY, it is mounted or in use/);

@@ -3,6 +3,7 @@ import { type AttachedDisk, attachFolder } from '../attach/attach-folder.ts';
 import { diskSourceOf } from '../attach/disk-source.ts';
 import { RefusedError } from '../refused-error.ts';
 import { type CliCommand, type Invocation, JSON_OPTION, secondsOption, TIMEOUT_OPTION } from './command.ts';
+import { CONNECTION_OPTIONS } from './connection-options.ts';
 import { DRIVER_OPTION, driverOption } from './driver-option.ts';
 import { formatTable, print, printJson } from './output.ts';
 
@@ -17,6 +18,7 @@ export const attachCommand: CliCommand = {
     { name: 'write', help: 'mount read-write and write to the image itself (images only)' },
     JSON_OPTION,
     TIMEOUT_OPTION,
+    ...CONNECTION_OPTIONS,
     DRIVER_OPTION,
   ],
   run: runAttach,

@@ -4,6 +4,7 @@ import { type CaptureResult, capture } from '../capture/capture.ts';
 import type { CapturePlan } from '../capture/capture-plan.ts';
 import type { Step } from '../capture/step.ts';
 import { type CliCommand, type Invocation, JSON_OPTION, secondsOption, TIMEOUT_OPTION } from './command.ts';
+import { CONNECTION_OPTIONS } from './connection-options.ts';
 import { DRIVER_OPTION, driverOption } from './driver-option.ts';
 import { print, printJson, printNote } from './output.ts';
 import { type Progress, startProgress } from './progress-line.ts';
@@ -19,6 +20,7 @@ export const captureCommand: CliCommand = {
     { name: 'dry-run', help: 'show what would be done, write nothing' },
     JSON_OPTION,
     TIMEOUT_OPTION,
+    ...CONNECTION_OPTIONS,
     DRIVER_OPTION,
   ],
   run: runCapture,

@@ -2,6 +2,7 @@ import { CLIENT_PORT, parseHostAddress } from '@diskferry/protocol/disk-address'
 import { listExports, type NbdExport } from '@diskferry/protocol/nbd/client';
 import { formatBytes } from '@diskferry/system/units';
 import { type CliCommand, JSON_OPTION, secondsOption, TIMEOUT_OPTION } from './command.ts';
+import { CONNECTION_OPTIONS } from './connection-options.ts';
 import { formatTable, print, printJson } from './output.ts';
 
 export const disksCommand: CliCommand = {
@@ -9,7 +10,7 @@ export const disksCommand: CliCommand = {
   operands: ['HOST'],
   summary: 'list the disks of a machine that was booted from the diskferry CD',
   details: `HOST is a name or an address, with :PORT if the port is not ${CLIENT_PORT}.`,
-  options: [JSON_OPTION, TIMEOUT_OPTION],
+  options: [JSON_OPTION, TIMEOUT_OPTION, ...CONNECTION_OPTIONS],
   async run(invocation) {
     const [text] = invocation.positionals as [string];
     const { host, port } = parseHostAddress(text);

@@ -4,6 +4,7 @@ import { UsageError } from '@diskferry/system/errors';
 import { formatBytes } from '@diskferry/system/units';
 import { fetchInventory } from '../control/fetch-inventory.ts';
 import { type CliCommand, JSON_OPTION, secondsOption, TIMEOUT_OPTION } from './command.ts';
+import { CONNECTION_OPTIONS } from './connection-options.ts';
 import { formatTable, print, printJson } from './output.ts';
 
 export const inventoryCommand: CliCommand = {
@@ -11,7 +12,7 @@ export const inventoryCommand: CliCommand = {
   operands: ['HOST'],
   summary: 'show what computer a booted machine is: firmware, processors, memory, network, disks',
   details: `HOST is a name or an address, with :PORT if the control port is not ${CONTROL_PORT}.`,
-  options: [JSON_OPTION, TIMEOUT_OPTION],
+  options: [JSON_OPTION, TIMEOUT_OPTION, ...CONNECTION_OPTIONS],
   async run(invocation) {
     const [text] = invocation.positionals as [string];
     const { host, port } = parseHostAddress(text);
