@@ -70,7 +70,8 @@ async function serveSocket(socket: Socket, catalogFor: DiskServerOptions['catalo
   // An error event without a listener would end the process; serveConnection may be done before it comes.
   socket.on('error', (error) => debug('%s: %s', peer, error.message));
   try {
-    await serveConnection(socket, catalogFor(peer), { maxBytesInFlight: MAX_BYTES_IN_FLIGHT });
+    const catalog = catalogFor(peer);
+    await serveConnection(socket, () => ({ catalog }), { maxBytesInFlight: MAX_BYTES_IN_FLIGHT });
   } catch (error) {
     debug('%s: %s', peer, error instanceof Error ? error.message : error);
   } finally {

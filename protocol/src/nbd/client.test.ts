@@ -83,6 +83,7 @@ describe('a client of our own server', () => {
       fua: true,
       trim: true,
       writeZeroes: true,
+      fastZeroes: disk.supports.fastZeroes,
       multiConnection: true,
     });
   });
@@ -111,7 +112,10 @@ describe('a client of our own server', () => {
     const size = 4 * MIB;
     const served = new MemoryDisk(new Uint8Array(size));
     const model = new Uint8Array(size);
-    const port = await listen(t, (socket) => void serveConnection(socket, catalogOf({ sda: served })));
+    const port = await listen(
+      t,
+      (socket) => void serveConnection(socket, () => ({ catalog: catalogOf({ sda: served }) })),
+    );
     const disk = await connectNbd({ transport: 'tcp', host: '127.0.0.1', port, exportName: '/dev/sda' });
     const sectors = size / 512;
     const writes = Array.from({ length: 200 }, (_, index) => ({
@@ -139,7 +143,10 @@ describe('a client of our own server', () => {
   test('reads large ranges into their target, over TCP', async (t) => {
     const bytes = pattern(9 * MIB);
     const served = new MemoryDisk(bytes, { readOnly: true });
-    const port = await listen(t, (socket) => void serveConnection(socket, catalogOf({ sda: served })));
+    const port = await listen(
+      t,
+      (socket) => void serveConnection(socket, () => ({ catalog: catalogOf({ sda: served }) })),
+    );
     const disk = await connectNbd({ transport: 'tcp', host: 'localhost', port, exportName: '' });
     const target = Buffer.alloc(bytes.length - 3);
     await Promise.all([disk.read(1, target), disk.read(5, Buffer.alloc(100_000))]);
@@ -153,7 +160,7 @@ describe('a client of our own server', () => {
     const open = catalog.open.bind(catalog);
     catalog.open = (name) =>
       name === 'bad' ? Promise.reject(new DiskError('EIO', 'no medium')) : open(name);
-    const port = await listen(t, (socket) => void serveConnection(socket, catalog));
+    const port = await listen(t, (socket) => void serveConnection(socket, () => ({ catalog })));
     const exports = await listExports({ host: '127.0.0.1', port });
     assert.deepEqual(
       exports.map(({ problem, ...rest }) => ({ ...rest, problem: problem?.includes('no medium') })),
@@ -189,7 +196,10 @@ describe('a client of our own server', () => {
   test('is told which exports there are when it asks for another', async (t) => {
     const port = await listen(
       t,
-      (socket) => void serveConnection(socket, catalogOf({ sda: memoryDisk(512), sdb: memoryDisk(512) })),
+      (socket) =>
+        void serveConnection(socket, () => ({
+          catalog: catalogOf({ sda: memoryDisk(512), sdb: memoryDisk(512) }),
+        })),
     );
     const connecting = connectNbd({ transport: 'tcp', host: '127.0.0.1', port, exportName: 'sdc' });
     await assert.rejects(connecting, isNbdError('NBD_UNKNOWN_EXPORT', /no export "sdc"; it has sda, sdb/));
@@ -363,6 +373,7 @@ describe('a client of any server', () => {
       fua: false,
       trim: false,
       writeZeroes: false,
+      fastZeroes: false,
       multiConnection: false,
     });
     await disk.discard(0, 4096);
@@ -416,7 +427,7 @@ describe('a client of any server', () => {
   }
 
   for (const [type, code, words] of [
-    [OPTION_REPLY.ERR_TLS_REQD, 'NBD_REFUSED', /demands TLS/],
+    [OPTION_REPLY.ERR_TLS_REQD, 'NBD_REFUSED', /serves encrypted connections only/],
     [OPTION_REPLY.ERR_POLICY, 'NBD_REFUSED', /as the test wants \(NBD_REP_ERR_POLICY\)/],
     [OPTION_REPLY.ERR_UNKNOWN, 'NBD_UNKNOWN_EXPORT', /no export "sda"; it has none at all/],
   ] as const) {

@@ -1,5 +1,11 @@
 import type { Disk } from '../disk.ts';
 
+/**
+ * Who may see what: the exports for a peer, or a sentence that refuses. The peer is told the sentence, and may ask again
+ * on the same connection.
+ */
+export type Admission = { readonly catalog: ExportCatalog } | { readonly refusal: string };
+
 /** The disks that a server offers. */
 export interface ExportCatalog {
   /** All exports, in the order in which people shall see them. */

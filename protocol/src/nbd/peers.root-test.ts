@@ -165,7 +165,9 @@ describe('the server works with', () => {
       const { folder } = scene(t);
       const disk = new MemoryDisk(pattern(SIZE), { sectorSize: { logical, physical: 4096 } });
       const socketPath = join(folder, 'socket');
-      const server = createServer((socket) => void serveConnection(socket, catalogOf({ sda: disk })));
+      const server = createServer(
+        (socket) => void serveConnection(socket, () => ({ catalog: catalogOf({ sda: disk }) })),
+      );
       server.listen(socketPath);
       await once(server, 'listening');
       t.after(() => server.close());

@@ -16,7 +16,7 @@ import {
 import { decodeInfoRequest, type InfoRequest } from './options.ts';
 import type { Agreement } from './request-refusal.ts';
 import { type ServedExport, servedExport, transmissionFlags } from './served-export.ts';
-import type { ExportCatalog } from './export-catalog.ts';
+import type { Admission, ExportCatalog } from './export-catalog.ts';
 import { readString } from './wire.ts';
 
 const debug = debuglog('diskferry:nbd');
@@ -28,7 +28,7 @@ export interface HandshakeContext {
   readonly stream: Duplex;
   readonly chunks: AsyncIterator<Uint8Array, unknown>;
   readonly reader: ChunkReader;
-  readonly catalog: ExportCatalog;
+  readonly admit: () => Admission;
   readonly multiConnection: boolean;
 }
 
@@ -108,7 +108,7 @@ async function answerOption(negotiation: Negotiation, option: number, data: Buff
 async function enterByExportName(negotiation: Negotiation, data: Buffer): Promise<Outcome> {
   const { structured, multiConnection, noZeroes, stream } = negotiation;
   const name = readString(data);
-  const served = await openExport(negotiation.catalog, name);
+  const served = await openExport(catalogOf(negotiation), name);
   if (served === undefined) throw new NbdError('NBD_UNKNOWN_EXPORT', `there is no export "${name}"`);
   const flags = transmissionFlags(served, { structured, multiConnection });
   return enter(served, { structured, blockSizes: false }, () =>
@@ -116,8 +116,8 @@ async function enterByExportName(negotiation: Negotiation, data: Buffer): Promis
   );
 }
 
-async function listExports({ stream, catalog }: Negotiation): Promise<Outcome> {
-  const entries = await attempt(() => catalog.list());
+async function listExports({ stream, admit }: Negotiation): Promise<Outcome> {
+  const entries = await attempt(() => catalogOf({ admit }).list());
   if (entries instanceof Error) {
     return refuse(stream, OPTION.LIST, OPTION_REPLY.ERR_PLATFORM, entries.message);
   }
@@ -128,10 +128,10 @@ async function listExports({ stream, catalog }: Negotiation): Promise<Outcome> {
 
 /** NBD_OPT_INFO and NBD_OPT_GO, which differ in what happens after the same answer. */
 async function describeExport(negotiation: Negotiation, option: number, data: Buffer): Promise<Outcome> {
-  const { stream, catalog } = negotiation;
+  const { stream } = negotiation;
   const request = await attempt(async () => decodeInfoRequest(option, data));
   if (request instanceof Error) return refuse(stream, option, OPTION_REPLY.ERR_INVALID, request.message);
-  const served = await attempt(() => openExport(catalog, request.exportName));
+  const served = await attempt(() => openExport(catalogOf(negotiation), request.exportName));
   if (served === undefined) {
     const message = `there is no export "${request.exportName}"`;
     return refuse(stream, option, OPTION_REPLY.ERR_UNKNOWN, message);
@@ -184,6 +184,12 @@ async function enter(
     await served.disk.close();
     throw error;
   }
+}
+
+function catalogOf({ admit }: Pick<Negotiation, 'admit'>): ExportCatalog {
+  const admission = admit();
+  if ('refusal' in admission) throw new NbdError('NBD_REFUSED', admission.refusal);
+  return admission.catalog;
 }
 
 async function openExport(catalog: ExportCatalog, wanted: string): Promise<ServedExport | undefined> {

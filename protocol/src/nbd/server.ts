@@ -1,7 +1,8 @@
 import type { Duplex } from 'node:stream';
+import type { TLSSocket } from 'node:tls';
 import { debuglog } from 'node:util';
 import { ChunkReader } from './chunk-reader.ts';
-import type { ExportCatalog } from './export-catalog.ts';
+import type { Admission } from './export-catalog.ts';
 import { HANDSHAKE_TIMEOUT_MS, MAX_BYTES_IN_FLIGHT, MAX_REQUESTS_IN_FLIGHT } from './limits.ts';
 import { negotiate } from './server-handshake.ts';
 import { Transmission } from './server-transmission.ts';
@@ -38,7 +39,7 @@ const KEEP_ALIVE_MS = 30_000;
  */
 export async function serveConnection(
   stream: Duplex,
-  catalog: ExportCatalog,
+  admit: (secured: TLSSocket | undefined) => Admission,
   {
     multiConnection = true,
     maxRequestsInFlight = MAX_REQUESTS_IN_FLIGHT,
@@ -58,7 +59,13 @@ export async function serveConnection(
   try {
     const reader = new ChunkReader();
     const chunks = stream.iterator({ destroyOnReturn: false });
-    const chosen = await negotiate({ stream, chunks, reader, catalog, multiConnection });
+    const chosen = await negotiate({
+      stream,
+      chunks,
+      reader,
+      admit: () => admit(undefined),
+      multiConnection,
+    });
     clearTimeout(timer);
     if (chosen !== undefined) {
       const limits = { maxRequestsInFlight, maxBytesInFlight };

@@ -54,7 +54,7 @@ async function offerOnSocket(disk: Disk, socketPath: string): Promise<OfferedDis
   return {
     ended: connection.then((socket) => {
       server.close();
-      return serveConnection(socket, catalog);
+      return serveConnection(socket, () => ({ catalog }));
     }),
   };
 }

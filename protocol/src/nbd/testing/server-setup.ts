@@ -54,7 +54,7 @@ export function serveInMemory(catalog: ExportCatalog, options?: ServeOptions): S
   // The pair does not pass a destruction on, as a socket would.
   stream.on('close', () => serverSide.destroy());
   serverSide.on('close', () => stream.destroy());
-  return { stream, ended: serveConnection(serverSide, catalog, options) };
+  return { stream, ended: serveConnection(serverSide, () => ({ catalog }), options) };
 }
 
 /** A client connected to the disk "sda" in memory; closed at the end of the test. */
