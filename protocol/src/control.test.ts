@@ -60,6 +60,11 @@ describe('control messages', () => {
   const fromClient: ClientMessage[] = [
     helloMessage('0.1.0'),
     { type: 'inventory', id: 1, inventory: INVENTORY },
+    { type: 'pair-share', id: 2, share: '00ff' },
+    { type: 'paired', id: 2, proof: 'ff00' },
+    { type: 'granted', id: 3, exportName: 'sda;grant=x' },
+    { type: 'grant-ended', id: 4 },
+    { type: 'channel-opened', id: 5 },
     { type: 'error', id: 1, code: 'X', message: 'a sentence' },
     { type: 'error', code: 'X', message: 'a sentence' },
   ];
@@ -73,11 +78,32 @@ describe('control messages', () => {
 
   const fromServer: ServerMessage[] = [
     { type: 'get-inventory', id: 7 },
+    { type: 'pair', id: 2, share: '00ff' },
+    { type: 'prove', id: 2, proof: 'ff00' },
+    { type: 'grant-write', id: 3, disk: 'sda', job: 'deploy-7', description: 'deploy of web.qcow2' },
+    { type: 'end-grant', id: 4, disk: 'sda' },
+    { type: 'open-channel', id: 5, channel: 'c1' },
+    { type: 'open-channel', id: 5, channel: 'c1', disk: 'sda' },
     { type: 'error', code: 'X', message: 'a sentence' },
   ];
   for (const message of fromServer) {
     test(`the server's ${message.type} arrives as it was sent`, () => {
       assert.deepEqual(parseServerMessage(serialiseControlMessage(message)), message);
+    });
+  }
+
+  for (const [parse, text, words] of [
+    [parseServerMessage, '{"type":"pair","id":1}', /pair\.share is not a text but absent/],
+    [parseServerMessage, '{"type":"pair","share":"00"}', /pair\.id is not a whole number/],
+    [parseServerMessage, '{"type":"prove","id":1,"proof":7}', /prove\.proof is not a text but 7/],
+    [parseServerMessage, '{"type":"grant-write","id":1,"disk":"sda","job":"j"}', /description/],
+    [parseServerMessage, '{"type":"end-grant","id":1}', /end-grant\.disk/],
+    [parseServerMessage, '{"type":"open-channel","id":1,"channel":1}', /open-channel\.channel/],
+    [parseClientMessage, '{"type":"granted","id":1}', /granted\.exportName/],
+    [parseClientMessage, '{"type":"paired","id":1}', /paired\.proof/],
+  ] as const) {
+    test(`${text} is refused by the name of its field`, () => {
+      assert.throws(() => parse(text), { code: 'CONTROL_INVALID', message: words });
     });
   }
 
@@ -125,7 +151,7 @@ describe('control messages', () => {
     throwsControl(
       parse,
       'CONTROL_UNKNOWN_TYPE',
-      /"format-disk" is not known; known are get-inventory, error/,
+      /"format-disk" is not known; known are get-inventory, pair, /,
       5,
     );
     throwsControl(() => parseServerMessage('{"type":"constructor"}'), 'CONTROL_UNKNOWN_TYPE', /constructor/);

@@ -17,9 +17,10 @@ export interface HelloMessage {
   readonly version: string;
 }
 
+/** Asks what the computer is made of; answered by {@link InventoryMessage}. */
 export interface GetInventoryMessage {
   readonly type: 'get-inventory';
-  /** Chosen by the server; the answer carries it. */
+  /** Chosen by the side that asks; the answer carries it. */
   readonly id: number;
 }
 
@@ -27,6 +28,86 @@ export interface InventoryMessage {
   readonly type: 'inventory';
   readonly id: number;
   readonly inventory: Inventory;
+}
+
+/**
+ * Begins a pairing: the server's CPace share. Answered by {@link PairShareMessage}; then the server proves that it
+ * knows the code, and gets the client's proof by {@link PairedMessage}. All four carry the same id.
+ */
+export interface PairMessage {
+  readonly type: 'pair';
+  readonly id: number;
+  /** Hexadecimal. */
+  readonly share: string;
+}
+
+export interface PairShareMessage {
+  readonly type: 'pair-share';
+  readonly id: number;
+  /** Hexadecimal. */
+  readonly share: string;
+}
+
+export interface ProveMessage {
+  readonly type: 'prove';
+  readonly id: number;
+  /** Hexadecimal. */
+  readonly proof: string;
+}
+
+/** The client has pinned the server's key. */
+export interface PairedMessage {
+  readonly type: 'paired';
+  readonly id: number;
+  /** Hexadecimal. */
+  readonly proof: string;
+}
+
+/** Asks for the right to write to a disk; answered by {@link GrantedMessage}. */
+export interface GrantWriteMessage {
+  readonly type: 'grant-write';
+  readonly id: number;
+  /** The disk's name in the inventory, which is the name of its export. */
+  readonly disk: string;
+  /** Names the job for programs: who asks again with the same one gets the same grant. */
+  readonly job: string;
+  /** Says to people in front of the computer what is done; one line. */
+  readonly description: string;
+}
+
+export interface GrantedMessage {
+  readonly type: 'granted';
+  readonly id: number;
+  /** The name of the export that can be written; nobody else knows it. */
+  readonly exportName: string;
+}
+
+/** Gives a grant back; answered by {@link GrantEndedMessage}, also if there is none. */
+export interface EndGrantMessage {
+  readonly type: 'end-grant';
+  readonly id: number;
+  readonly disk: string;
+}
+
+export interface GrantEndedMessage {
+  readonly type: 'grant-ended';
+  readonly id: number;
+}
+
+/** Asks a managed client to dial the server for one NBD session; answered by {@link ChannelOpenedMessage}. */
+export interface OpenChannelMessage {
+  readonly type: 'open-channel';
+  readonly id: number;
+  /** Names the session in the path that the client dials. */
+  readonly channel: string;
+  /** The only export that the session shall see; all of them if absent. */
+  readonly disk?: string;
+}
+
+/** The client has dialled. */
+export interface ChannelOpenedMessage {
+  readonly type: 'channel-opened';
+  readonly id: number;
 }
 
 /** A message could not be understood or answered. */
@@ -41,9 +122,24 @@ export interface ErrorMessage {
 }
 
 /** What an imaging client says to the server. */
-export type ClientMessage = HelloMessage | InventoryMessage | ErrorMessage;
+export type ClientMessage =
+  | HelloMessage
+  | InventoryMessage
+  | PairShareMessage
+  | PairedMessage
+  | GrantedMessage
+  | GrantEndedMessage
+  | ChannelOpenedMessage
+  | ErrorMessage;
 /** What the server says to an imaging client. */
-export type ServerMessage = GetInventoryMessage | ErrorMessage;
+export type ServerMessage =
+  | GetInventoryMessage
+  | PairMessage
+  | ProveMessage
+  | GrantWriteMessage
+  | EndGrantMessage
+  | OpenChannelMessage
+  | ErrorMessage;
 
 export type ControlErrorCode =
   /** Longer than {@link MAX_CONTROL_MESSAGE_BYTES}. */
@@ -95,11 +191,47 @@ const CLIENT_MESSAGES: ReaderOf<ClientMessage> = {
     id: read.count,
     inventory: readInventory,
   }),
+  'pair-share': read.object<PairShareMessage>({
+    type: read.oneOf(['pair-share']),
+    id: read.count,
+    share: read.text,
+  }),
+  paired: read.object<PairedMessage>({ type: read.oneOf(['paired']), id: read.count, proof: read.text }),
+  granted: read.object<GrantedMessage>({
+    type: read.oneOf(['granted']),
+    id: read.count,
+    exportName: read.text,
+  }),
+  'grant-ended': read.object<GrantEndedMessage>({ type: read.oneOf(['grant-ended']), id: read.count }),
+  'channel-opened': read.object<ChannelOpenedMessage>({
+    type: read.oneOf(['channel-opened']),
+    id: read.count,
+  }),
   error: readError,
 };
 
 const SERVER_MESSAGES: ReaderOf<ServerMessage> = {
   'get-inventory': read.object<GetInventoryMessage>({ type: read.oneOf(['get-inventory']), id: read.count }),
+  pair: read.object<PairMessage>({ type: read.oneOf(['pair']), id: read.count, share: read.text }),
+  prove: read.object<ProveMessage>({ type: read.oneOf(['prove']), id: read.count, proof: read.text }),
+  'grant-write': read.object<GrantWriteMessage>({
+    type: read.oneOf(['grant-write']),
+    id: read.count,
+    disk: read.text,
+    job: read.text,
+    description: read.text,
+  }),
+  'end-grant': read.object<EndGrantMessage>({
+    type: read.oneOf(['end-grant']),
+    id: read.count,
+    disk: read.text,
+  }),
+  'open-channel': read.object<OpenChannelMessage>({
+    type: read.oneOf(['open-channel']),
+    id: read.count,
+    channel: read.text,
+    disk: read.optional(read.text),
+  }),
   error: readError,
 };
 

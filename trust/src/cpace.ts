@@ -10,10 +10,8 @@ import { TrustError } from './trust-error.ts';
 
 const { Point } = ristretto255;
 type Point = InstanceType<typeof Point>;
-/** Element derivation of RFC 9496, section 4.3.4; the type of the library leaves it open for groups that lack it. */
-const derivePoint = ristretto255_hasher.deriveToCurve as NonNullable<
-  typeof ristretto255_hasher.deriveToCurve
->;
+/** Has the element derivation of RFC 9496, section 4.3.4; the library's type leaves it open for groups that lack it. */
+const hasher = ristretto255_hasher as Required<Pick<typeof ristretto255_hasher, 'deriveToCurve'>>;
 
 /** G.DSI and G.DSI_ISK, section 8.3. */
 const DSI = Buffer.from('CPaceRistretto255');
@@ -99,7 +97,7 @@ export function hash(...parts: readonly Uint8Array[]): Buffer {
 
 /** `calculate_generator`, section 8.3. */
 function generator(inputs: CpaceInputs): Point {
-  return derivePoint(hash(generatorString(inputs)));
+  return hasher.deriveToCurve(hash(generatorString(inputs)));
 }
 
 /** `generator_string`, section 7.1: the zeros fill the first block of the hash, apart from what follows. */
