@@ -32,7 +32,7 @@ const EXTENDED: Layout = { start: 8, each: 16 };
 /** What fits a compact descriptor; a multiple of all sector sizes. */
 export const MAX_COMPACT_DESCRIPTOR_BYTES = 2 ** 32 - 64 * 1024;
 
-type StatusType = typeof REPLY_TYPE.BLOCK_STATUS | typeof REPLY_TYPE.BLOCK_STATUS_EXT;
+export type StatusType = typeof REPLY_TYPE.BLOCK_STATUS | typeof REPLY_TYPE.BLOCK_STATUS_EXT;
 
 /** Length of a payload, in bytes. */
 export function blockStatusBytes(type: StatusType, { descriptors }: BlockStatus): number {
@@ -68,18 +68,29 @@ export function isBlockStatusLength(type: StatusType, length: number): boolean {
   return length >= start + each && (length - start) % each === 0;
 }
 
+/** Bytes of a payload up to so many descriptors, which can be decoded alone. */
+export function blockStatusStart(type: StatusType, descriptors: number): number {
+  const { start, each } = layoutOf(type);
+  return start + each * descriptors;
+}
+
 /**
- * The payload of BLOCK_STATUS or BLOCK_STATUS_EXT.
+ * The payload of BLOCK_STATUS or BLOCK_STATUS_EXT, or its first descriptors.
  *
+ * @param length bytes of the whole payload, if `payload` is only the beginning
  * @throws {NbdError} `NBD_PROTOCOL`
  */
-export function decodeBlockStatus(type: StatusType, payload: Buffer): BlockStatus {
+export function decodeBlockStatus(
+  type: StatusType,
+  payload: Buffer,
+  length: number = payload.length,
+): BlockStatus {
   const { start, each } = layoutOf(type);
   const malformed = (): Error => protocolError(`the payload of ${replyTypeName(type)} makes no sense`);
   if (!isBlockStatusLength(type, payload.length)) throw malformed();
   const count = (payload.length - start) / each;
   const extended = type === REPLY_TYPE.BLOCK_STATUS_EXT;
-  if (extended && payload.readUInt32BE(4) !== count) throw malformed();
+  if (extended && payload.readUInt32BE(4) !== (length - start) / each) throw malformed();
   const descriptors = Array.from({ length: count }, (_, index) => {
     const place = start + each * index;
     return extended

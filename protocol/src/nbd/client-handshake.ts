@@ -1,8 +1,18 @@
 import { ChunkReader } from './chunk-reader.ts';
 import type { ClientLink, Receiver } from './client-link.ts';
 import { CLIENT_FLAG, HANDSHAKE_FLAG, INFO, OPTION, OPTION_REPLY, optionReplyName } from './constants.ts';
+import type { ClientTls } from './client-tls.ts';
 import { answerFlags, encodeClientFlags } from './handshake.ts';
 import { MAX_LISTED_EXPORTS } from './limits.ts';
+import {
+  ALLOCATION_CONTEXT,
+  decodeMetaContextReply,
+  encodeMetaContextRequest,
+  IDENTITY_NAMESPACE,
+  identityOf,
+  type MetaContext,
+  type MetaContextRequest,
+} from './meta-contexts.ts';
 import { NbdError, protocolError } from './nbd-error.ts';
 import { type OptionReplyEvent, OptionReplyDecoder } from './option-reply-decoder.ts';
 import {
@@ -12,6 +22,7 @@ import {
   isErrorReply,
   type ListedExport,
 } from './option-replies.ts';
+import type { Headers } from './reply-decoder.ts';
 import { encodeInfoRequest, encodeOption } from './options.ts';
 import { encodeText, readString } from './wire.ts';
 
@@ -63,10 +74,73 @@ export class ClientHandshake implements Receiver {
     this.#link.send(encodeClientFlags(flags));
   }
 
-  /** Asks for structured replies; whether the server agrees. */
-  async agreeOnStructuredReplies(): Promise<boolean> {
-    if (!this.#fixedNewstyle) return false;
-    return (await this.#ask(OPTION.STRUCTURED_REPLY)) === undefined;
+  /**
+   * Goes on under TLS, if the server knows how; the connection is given up otherwise, because a plain one was not asked for.
+   *
+   * @throws {NbdError} `NBD_UNTRUSTED`, `NBD_REFUSED`, `NBD_PROTOCOL`, `NBD_LOST`
+   */
+  async secure(tls: ClientTls): Promise<void> {
+    const refusal = this.#fixedNewstyle
+      ? await this.#ask(OPTION.STARTTLS)
+      : { type: OPTION_REPLY.ERR_UNSUP, message: '' };
+    if (refusal !== undefined) {
+      this.abort();
+      throw this.#refused('an encrypted connection', refusal);
+    }
+    this.#refuseLeftovers();
+    await this.#link.secure(tls);
+    this.#refuseLeftovers();
+  }
+
+  /** What came before TLS could be from anybody, and must not be taken for the server's words (specification, "STARTTLS"). */
+  #refuseLeftovers(): void {
+    if (this.#events.length > 0 || !this.reader.isEmpty) {
+      throw protocolError('it sends more in plain text after it agreed to TLS');
+    }
+  }
+
+  /** Asks for the best form of messages that the server knows. */
+  async agreeOnHeaders(): Promise<Headers> {
+    if (!this.#fixedNewstyle) return 'simple';
+    if ((await this.#ask(OPTION.EXTENDED_HEADERS)) === undefined) return 'extended';
+    return (await this.#ask(OPTION.STRUCTURED_REPLY)) === undefined ? 'structured' : 'simple';
+  }
+
+  /** The text that names the disk behind an export, if the server has one; {@link agreeOnHeaders} comes before. */
+  async identify(exportName: string): Promise<string | undefined> {
+    const [context] = await this.#metaContexts(
+      OPTION.LIST_META_CONTEXT,
+      { exportName, queries: [IDENTITY_NAMESPACE] },
+      (name) => identityOf(name) !== undefined,
+    );
+    return context === undefined ? undefined : identityOf(context.name);
+  }
+
+  /** Asks to be told of holes; the number of the metadata context if the server agrees. To be entered is the same export. */
+  async agreeOnAllocation(exportName: string): Promise<number | undefined> {
+    const [context] = await this.#metaContexts(
+      OPTION.SET_META_CONTEXT,
+      { exportName, queries: [ALLOCATION_CONTEXT] },
+      (name) => name === ALLOCATION_CONTEXT,
+    );
+    return context?.id;
+  }
+
+  /** The contexts of an answer that are wanted; none if the server does not know such options. */
+  async #metaContexts(
+    option: number,
+    request: MetaContextRequest,
+    isWanted: (name: string) => boolean,
+  ): Promise<readonly MetaContext[]> {
+    const contexts: MetaContext[] = [];
+    const refusal = await this.#ask(option, encodeMetaContextRequest(request), (type, data) => {
+      if (type !== OPTION_REPLY.META_CONTEXT) return;
+      const context = decodeMetaContextReply(data);
+      if (!isWanted(context.name)) return;
+      if (contexts.length > 0) throw protocolError(`it names two metadata contexts where one was asked for`);
+      contexts.push(context);
+    });
+    return refusal === undefined ? contexts : [];
   }
 
   /**
@@ -216,7 +290,7 @@ export class ClientHandshake implements Receiver {
   #refused(what: string, { type, message }: Refusal): NbdError {
     const why =
       type === OPTION_REPLY.ERR_TLS_REQD
-        ? 'it demands TLS, which is not supported yet'
+        ? `it serves encrypted connections only${message === '' ? '' : `: ${message}`}`
         : `${message === '' ? 'without a reason' : message} (${optionReplyName(type)})`;
     return new NbdError('NBD_REFUSED', `${this.#link.peer} refuses ${what}: ${why}`);
   }

@@ -1,6 +1,7 @@
 import { connect, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { type DiskAddress, formatHostAddress } from '../disk-address.ts';
+import { type ClientTls, startTls, tlsError } from './client-tls.ts';
 import { NbdError } from './nbd-error.ts';
 
 /** Where a server is reached, without an export. */
@@ -39,9 +40,12 @@ export class ClientLink {
   #direct: Uint8Array | undefined;
   #endReason: Error | undefined;
   #corked = false;
+  readonly #host: string | undefined;
 
-  constructor(peer: string) {
+  /** @param host the server's name or address, if it has one */
+  constructor(peer: string, host?: string) {
     this.peer = peer;
+    this.#host = host;
   }
 
   /** Gives what arrives from now on to another receiver. */
@@ -64,15 +68,31 @@ export class ClientLink {
   /** Uses the stream, which is connected. Sockets made with {@link onread} give their bytes that way. */
   attach(stream: Duplex, { bytesFromEvents }: { readonly bytesFromEvents: boolean }): void {
     this.#stream = stream;
-    stream.on('error', (error) => this.fail(this.#lost(error.message, error)));
-    stream.on('end', () => this.fail(this.#lost('the other side closed the connection')));
+    stream.on('error', (error) => this.fail(tlsError(this.peer, error) ?? this.#lost(error.message, error)));
+    stream.on('end', this.#onEnd);
     stream.on('close', () => this.fail(this.#lost('the connection was closed')));
-    if (bytesFromEvents) {
-      stream.on('data', (chunk: Uint8Array) => {
-        this.#direct = undefined;
-        this.#arrived(chunk, chunk.length);
-      });
+    if (bytesFromEvents) stream.on('data', this.#onData);
+  }
+
+  /**
+   * Puts TLS between this link and the server, which waits for it. Nothing may be sent meanwhile.
+   *
+   * @throws {NbdError} `NBD_UNTRUSTED`, `NBD_REFUSED`, `NBD_PROTOCOL`, `NBD_LOST`; the reason with which the link ended
+   */
+  async secure(tls: ClientTls): Promise<void> {
+    const plain = this.#stream;
+    if (plain === undefined) throw new TypeError('the link is not connected');
+    // TLS reads the stream from now on, and tells of its end.
+    plain.off('data', this.#onData);
+    plain.off('end', this.#onEnd);
+    try {
+      const socket = await startTls(plain, tls, { peer: this.peer, host: this.#host });
+      if (this.#endReason === undefined) this.attach(socket, { bytesFromEvents: true });
+      else socket.destroy();
+    } catch (error) {
+      this.fail(error as Error);
     }
+    if (this.#endReason !== undefined) throw this.#endReason;
   }
 
   /** Sends bytes, together with all else that is sent in this turn of the event loop. */
@@ -121,6 +141,13 @@ export class ClientLink {
     });
   }
 
+  readonly #onData = (chunk: Uint8Array): void => {
+    this.#direct = undefined;
+    this.#arrived(chunk, chunk.length);
+  };
+
+  readonly #onEnd = (): void => this.fail(this.#lost('the other side closed the connection'));
+
   #nextBuffer(): Uint8Array {
     this.#direct = this.#endReason === undefined ? this.#receiver?.directTarget() : undefined;
     return this.#direct ?? this.#scratch;
@@ -156,7 +183,8 @@ export function describeServer(address: ServerAddress): string {
  */
 export async function openLink(address: ServerAddress, signal: AbortSignal): Promise<ClientLink> {
   signal.throwIfAborted();
-  const link = new ClientLink(describeServer(address));
+  const host = address.transport === 'tcp' ? address.host : undefined;
+  const link = new ClientLink(describeServer(address), host);
   const socket = connect({
     ...(address.transport === 'tcp'
       ? { host: address.host, port: address.port }

@@ -2,17 +2,20 @@ import type { Duplex } from 'node:stream';
 import type { SectorSize } from '../disk.ts';
 import type { DiskAddress } from '../disk-address.ts';
 import { ClientHandshake, type ExportDescription } from './client-handshake.ts';
+import type { ClientTls } from './client-tls.ts';
 import { ClientLink, describeServer, openLink, type ServerAddress } from './client-link.ts';
 import { TRANSMISSION_FLAG } from './constants.ts';
 import type { NbdDisk } from './nbd-disk.ts';
 import { NbdError, protocolError } from './nbd-error.ts';
-import { RemoteDisk, sectorSizeOf } from './remote-disk.ts';
+import { RemoteDisk, type RemoteDiskContext, sectorSizeOf } from './remote-disk.ts';
 
 export interface ConnectOptions {
   /** A server that owes an answer and sends nothing for so long is lost, in ms. */
   readonly requestTimeoutMs?: number;
   /** Time to connect and to agree on the export, in ms. */
   readonly connectTimeoutMs?: number;
+  /** The connection is encrypted, or not made; plain without it. */
+  readonly tls?: ClientTls | undefined;
   /** Ends the attempt, and the connection that it made. */
   readonly signal?: AbortSignal | undefined;
 }
@@ -38,9 +41,10 @@ const CONNECT_TIMEOUT_MS = 10_000;
 /**
  * Connects to an export. Requests are pipelined, split to what the server takes, and reads are rounded to its blocks.
  *
- * @throws {NbdError} `NBD_UNREACHABLE`, `NBD_UNKNOWN_EXPORT`, `NBD_REFUSED`, `NBD_PROTOCOL`, `NBD_LOST`; the reason of the signal
+ * @throws {NbdError} `NBD_UNREACHABLE`, `NBD_UNKNOWN_EXPORT`, `NBD_REFUSED`, `NBD_UNTRUSTED`, `NBD_PROTOCOL`, `NBD_LOST`;
+ *   the reason of the signal
  */
-export async function connectNbd(address: DiskAddress, options: ConnectOptions = {}): Promise<NbdDisk> {
+export async function connectNbd(address: DiskAddress, options: ConnectOptions = {}): Promise<RemoteDisk> {
   return withLink(address, options, (link) => enterExport(link, address.exportName, options));
 }
 
@@ -68,8 +72,7 @@ export async function listExports(server: NbdServer, options: ConnectOptions = {
       ? { transport: 'unix', socketPath: server.socketPath }
       : { transport: 'tcp', host: server.host, port: server.port };
   return withLink(address, options, async (link) => {
-    const handshake = new ClientHandshake(link);
-    await handshake.greet();
+    const handshake = await greet(link, options);
     const exports: NbdExport[] = [];
     for (const { name, description } of await handshake.list()) {
       const described = await describeExport(handshake, { ...address, exportName: name }, options);
@@ -82,15 +85,47 @@ export async function listExports(server: NbdServer, options: ConnectOptions = {
   });
 }
 
-async function enterExport(link: ClientLink, exportName: string, options: ConnectOptions): Promise<NbdDisk> {
+async function greet(link: ClientLink, { tls }: ConnectOptions): Promise<ClientHandshake> {
   const handshake = new ClientHandshake(link);
   await handshake.greet();
-  const structured = await handshake.agreeOnStructuredReplies();
+  if (tls !== undefined) await handshake.secure(tls);
+  return handshake;
+}
+
+async function enterExport(
+  link: ClientLink,
+  exportName: string,
+  options: ConnectOptions,
+): Promise<RemoteDisk> {
+  const handshake = await greet(link, options);
+  const headers = await handshake.agreeOnHeaders();
+  const contexts = headers === 'simple' ? {} : await agreeOnContexts(handshake, exportName);
   const description = await handshake.enter(exportName);
   if (!handshake.reader.isEmpty) throw protocolError('it replies before it was asked');
   const { requestTimeoutMs = REQUEST_TIMEOUT_MS, signal } = options;
   const { reader } = handshake;
-  return new RemoteDisk({ link, reader, exportName, description, structured, requestTimeoutMs, signal });
+  return new RemoteDisk({
+    link,
+    reader,
+    exportName,
+    description,
+    headers,
+    ...contexts,
+    requestTimeoutMs,
+    signal,
+  });
+}
+
+async function agreeOnContexts(
+  handshake: ClientHandshake,
+  exportName: string,
+): Promise<Pick<RemoteDiskContext, 'identity' | 'allocationContext'>> {
+  const identity = await handshake.identify(exportName);
+  const allocationContext = await handshake.agreeOnAllocation(exportName);
+  return {
+    ...(identity === undefined ? {} : { identity }),
+    ...(allocationContext === undefined ? {} : { allocationContext }),
+  };
 }
 
 async function describeExport(

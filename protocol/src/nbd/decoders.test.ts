@@ -205,7 +205,9 @@ describe('the decoder of replies', () => {
     chunks: Iterable<Buffer>,
     { structured = true, direct = false } = {},
   ): Outcome[] {
-    const decoder = new ReplyDecoder(new ChunkReader(), requests, { structured });
+    const decoder = new ReplyDecoder(new ChunkReader(), requests, {
+      headers: structured ? 'structured' : 'simple',
+    });
     const outcomes: Outcome[] = [];
     const drain = (): void => {
       for (let answer = decoder.next(); answer !== undefined; answer = decoder.next()) {

@@ -4,6 +4,8 @@ import type { Disk } from '../disk.ts';
 export interface NbdDisk extends Disk {
   /** What the server says of the disk, such as "Samsung SSD 860, 500.1 GB". */
   readonly description?: string;
+  /** The same text again means the same disk in the same running computer. Absent if the server does not tell. */
+  readonly identity?: string;
   /** Bytes that came over the connection since it was made, headers included. */
   readonly bytesReceived: number;
   readonly bytesSent: number;
@@ -13,6 +15,8 @@ export interface NbdDisk extends Disk {
     readonly fua: boolean;
     readonly trim: boolean;
     readonly writeZeroes: boolean;
+    /** Zeroing can be asked for on condition that it is fast. */
+    readonly fastZeroes: boolean;
     /** Several connections to the export see the same bytes. */
     readonly multiConnection: boolean;
   };

@@ -7,8 +7,12 @@ export type NbdErrorCode =
   | 'NBD_REFUSED'
   /** The other side does not speak NBD as specified; the connection is given up. */
   | 'NBD_PROTOCOL'
+  /** The server has another key than it should have; the connection is given up. */
+  | 'NBD_UNTRUSTED'
   /** The connection ended, or the server stopped answering, while it was in use. */
   | 'NBD_LOST'
+  /** What is reached again after a loss is another disk than before, or not surely the same. */
+  | 'NBD_CHANGED'
   /** The disk was used after it was closed. */
   | 'NBD_CLOSED';
 

@@ -1,4 +1,5 @@
-import { DiskError, type SectorSize } from '../disk.ts';
+import { type Disk, DiskError, type Extent, type SectorSize, type WriteZeroesOptions } from '../disk.ts';
+import { MAX_COMPACT_DESCRIPTOR_BYTES } from './block-status.ts';
 import type { ChunkReader } from './chunk-reader.ts';
 import type { NbdDisk } from './nbd-disk.ts';
 import type { ExportDescription } from './client-handshake.ts';
@@ -8,8 +9,8 @@ import { errnoOf } from './errno.ts';
 import { MAX_PAYLOAD_BYTES } from './limits.ts';
 import { NbdError } from './nbd-error.ts';
 import type { BlockSizes } from './option-replies.ts';
-import { type Answer, type PendingRequest, ReplyDecoder } from './reply-decoder.ts';
-import { encodeRequest } from './requests.ts';
+import { type Answer, type Headers, type PendingRequest, ReplyDecoder } from './reply-decoder.ts';
+import { encodeExtendedRequest, encodeRequest, type Request } from './requests.ts';
 import { SilenceWatch } from './silence-watch.ts';
 
 /** What a server that tells no block sizes must accept (specification, "Block size constraints"). */
@@ -24,7 +25,7 @@ const MAX_PHYSICAL_SECTOR_BYTES = 4096;
 
 interface Pending extends PendingRequest {
   readonly length: number;
-  readonly resolve: () => void;
+  readonly resolve: (pending: PendingRequest) => void;
   readonly reject: (reason: Error) => void;
 }
 
@@ -33,7 +34,10 @@ export interface RemoteDiskContext {
   readonly reader: ChunkReader;
   readonly exportName: string;
   readonly description: ExportDescription;
-  readonly structured: boolean;
+  readonly identity?: string;
+  readonly headers: Headers;
+  /** The number of the metadata context `base:allocation`, if it was agreed on. */
+  readonly allocationContext?: number;
   readonly requestTimeoutMs: number;
   readonly signal: AbortSignal | undefined;
 }
@@ -44,10 +48,13 @@ export class RemoteDisk implements NbdDisk, Receiver {
   readonly sectorSize: SectorSize;
   readonly readOnly: boolean;
   readonly description?: string;
+  readonly identity?: string;
+  readonly extents?: NonNullable<Disk['extents']>;
   readonly supports: NbdDisk['supports'];
   readonly lost: Promise<Error>;
   readonly #link: ClientLink;
   readonly #exportName: string;
+  readonly #headers: Headers;
   readonly #minimum: number;
   readonly #maximum: number;
   readonly #requests = new Map<bigint, Pending>();
@@ -70,6 +77,11 @@ export class RemoteDisk implements NbdDisk, Receiver {
     this.#minimum = minimum;
     this.#maximum = pieceSize(minimum, maximum);
     if (description.description !== undefined) this.description = description.description;
+    if (context.identity !== undefined) this.identity = context.identity;
+    this.#headers = context.headers;
+    if (context.allocationContext !== undefined) {
+      this.extents = (offset, length) => this.#blockStatus(offset, length);
+    }
     const has = (flag: number): boolean => (description.flags & flag) !== 0;
     this.readOnly = has(TRANSMISSION_FLAG.READ_ONLY);
     this.supports = {
@@ -77,6 +89,7 @@ export class RemoteDisk implements NbdDisk, Receiver {
       fua: has(TRANSMISSION_FLAG.SEND_FUA),
       trim: has(TRANSMISSION_FLAG.SEND_TRIM),
       writeZeroes: has(TRANSMISSION_FLAG.SEND_WRITE_ZEROES),
+      fastZeroes: has(TRANSMISSION_FLAG.SEND_WRITE_ZEROES) && has(TRANSMISSION_FLAG.SEND_FAST_ZERO),
       multiConnection: has(TRANSMISSION_FLAG.CAN_MULTI_CONN),
     };
     this.lost = new Promise((resolve) => {
@@ -106,7 +119,8 @@ export class RemoteDisk implements NbdDisk, Receiver {
     if (length === 0) return;
     this.#checkRange('read', offset, length);
     if (length <= this.#maximum && this.#isAligned(offset, length)) {
-      return this.#request(COMMAND.READ, offset, length, { target });
+      await this.#request(COMMAND.READ, offset, length, { target });
+      return;
     }
     await all(
       this.#pieces(offset, length, this.#maximum).map(([start, end]) =>
@@ -143,11 +157,24 @@ export class RemoteDisk implements NbdDisk, Receiver {
     await this.#ranges(COMMAND.TRIM, start, end - start, 0);
   }
 
-  async writeZeroes(offset: number, length: number, { mayPunch = false } = {}): Promise<void> {
+  async writeZeroes(
+    offset: number,
+    length: number,
+    { mayPunch = false, fast = false }: WriteZeroesOptions = {},
+  ): Promise<void> {
     if (length === 0) return;
     this.#checkWrite('write zeroes', offset, length);
+    if (fast && !this.supports.fastZeroes) {
+      throw new DiskError('ENOTSUP', `${this.#link.peer} does not tell whether it zeroes fast`);
+    }
     if (this.supports.writeZeroes) {
-      return this.#ranges(COMMAND.WRITE_ZEROES, offset, length, mayPunch ? 0 : COMMAND_FLAG.NO_HOLE);
+      const flags = (mayPunch ? 0 : COMMAND_FLAG.NO_HOLE) | (fast ? COMMAND_FLAG.FAST_ZERO : 0);
+      // One answer for all of it, so that a refusal changes nothing.
+      if (fast && this.#headers === 'extended') {
+        await this.#request(COMMAND.WRITE_ZEROES, offset, length, { flags });
+        return;
+      }
+      return this.#ranges(COMMAND.WRITE_ZEROES, offset, length, flags);
     }
     const zeroes = Buffer.alloc(Math.min(length, this.#maximum));
     for (const [start, end] of this.#pieces(offset, length, this.#maximum)) {
@@ -158,6 +185,11 @@ export class RemoteDisk implements NbdDisk, Receiver {
   close(): Promise<void> {
     this.#closed ??= this.#close();
     return this.#closed;
+  }
+
+  /** Hangs up without a word; what is under way fails for the reason. */
+  abandon(reason: Error): void {
+    this.#link.fail(reason);
   }
 
   // What the link calls
@@ -191,7 +223,7 @@ export class RemoteDisk implements NbdDisk, Receiver {
     this.#watch.heard();
     for (let answer = this.#decoder.next(); answer !== undefined; answer = this.#decoder.next()) {
       this.#requests.delete(answer.cookie);
-      if (answer.error === undefined) answer.pending.resolve();
+      if (answer.error === undefined) answer.pending.resolve(answer.pending);
       else answer.pending.reject(this.#requestError(answer));
     }
     if (this.#requests.size === 0) this.#watch.satisfied();
@@ -202,7 +234,7 @@ export class RemoteDisk implements NbdDisk, Receiver {
     offset: number,
     length: number,
     { flags = 0, target, data }: { flags?: number; target?: Uint8Array; data?: Uint8Array } = {},
-  ): Promise<void> {
+  ): Promise<PendingRequest> {
     return new Promise((resolve, reject) => {
       if (this.#endReason !== undefined || this.#closed !== undefined) {
         reject(this.#endReason ?? closedError(this.#link.peer));
@@ -211,17 +243,40 @@ export class RemoteDisk implements NbdDisk, Receiver {
       const cookie = ++this.#lastCookie;
       if (this.#requests.size === 0) this.#watch.expect();
       this.#requests.set(cookie, { type, offset, length, target, resolve, reject });
-      this.#link.send(encodeRequest({ flags, type, cookie, offset, length }));
+      this.#link.send(this.#encode({ flags, type, cookie, offset, length }));
       if (data !== undefined) this.#link.send(data);
     });
+  }
+
+  #encode(request: Request): Buffer {
+    if (this.#headers !== 'extended') return encodeRequest(request);
+    // Extended headers say whether the length is that of data which follows.
+    const flags = request.type === COMMAND.WRITE ? request.flags | COMMAND_FLAG.PAYLOAD_LEN : request.flags;
+    return encodeExtendedRequest({ ...request, flags });
+  }
+
+  async #blockStatus(offset: number, length: number): Promise<readonly Extent[]> {
+    if (length === 0) return [];
+    this.#checkRange('status', offset, length);
+    const start = offset - (offset % this.#minimum);
+    const limit = this.#headers === 'extended' ? this.size : MAX_COMPACT_DESCRIPTOR_BYTES;
+    const end = Math.min(this.#roundUp(offset + length), start + limit);
+    const { extents = [] } = await this.#request(COMMAND.BLOCK_STATUS, start, end - start);
+    return within(extents, offset - start, Math.min(offset + length, end) - start);
+  }
+
+  /** The end of the block in which a range ends. */
+  #roundUp(end: number): number {
+    return Math.min(Math.ceil(end / this.#minimum) * this.#minimum, this.size);
   }
 
   /** Reads a piece that may begin or end inside a block. */
   async #readPiece(offset: number, target: Uint8Array): Promise<void> {
     const before = offset % this.#minimum;
-    const end = Math.min(Math.ceil((offset + target.length) / this.#minimum) * this.#minimum, this.size);
+    const end = this.#roundUp(offset + target.length);
     if (before === 0 && end === offset + target.length) {
-      return this.#request(COMMAND.READ, offset, target.length, { target });
+      await this.#request(COMMAND.READ, offset, target.length, { target });
+      return;
     }
     const blocks = Buffer.allocUnsafe(end - offset + before);
     await this.#request(COMMAND.READ, offset - before, blocks.length, { target: blocks });
@@ -285,7 +340,7 @@ export class RemoteDisk implements NbdDisk, Receiver {
     this.#watch.stop();
     this.#signal?.removeEventListener('abort', this.#onAbort);
     this.#link.send(
-      encodeRequest({ flags: 0, type: COMMAND.DISC, cookie: ++this.#lastCookie, offset: 0, length: 0 }),
+      this.#encode({ flags: 0, type: COMMAND.DISC, cookie: ++this.#lastCookie, offset: 0, length: 0 }),
     );
     await this.#link.close();
   }
@@ -296,13 +351,27 @@ const VERB: Readonly<Record<number, string>> = {
   [COMMAND.WRITE]: 'writing',
   [COMMAND.TRIM]: 'discarding',
   [COMMAND.WRITE_ZEROES]: 'zeroing',
+  [COMMAND.BLOCK_STATUS]: 'asking for the holes in',
 };
 
 /** Waits for all, even if one fails: the others may still be filling the same target. */
-async function all(requests: readonly Promise<void>[]): Promise<void> {
+async function all(requests: readonly Promise<unknown>[]): Promise<void> {
   const results = await Promise.allSettled(requests);
   const failure = results.find((result) => result.status === 'rejected');
   if (failure !== undefined) throw failure.reason;
+}
+
+/** The extents between two places, which are counted from the start of the first; what lies outside is cut off. */
+function within(extents: readonly Extent[], start: number, end: number): Extent[] {
+  const inside: Extent[] = [];
+  let at = 0;
+  for (const extent of extents) {
+    const from = Math.max(at, start);
+    at += extent.length;
+    const length = Math.min(at, end) - from;
+    if (length > 0) inside.push({ ...extent, length });
+  }
+  return inside.length === 0 ? [{ length: end - start, hole: false, zero: false }] : inside;
 }
 
 /** The longest request: a multiple of the server's block, within its maximum. */

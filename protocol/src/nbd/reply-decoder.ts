@@ -1,6 +1,16 @@
+import type { Extent } from '../disk.ts';
+import {
+  blockStatusStart,
+  decodeBlockStatus,
+  extentOf,
+  isBlockStatusLength,
+  type StatusType,
+} from './block-status.ts';
 import type { ChunkReader } from './chunk-reader.ts';
 import {
   COMMAND,
+  commandName,
+  NBD_EXTENDED_REPLY_MAGIC,
   NBD_SIMPLE_REPLY_MAGIC,
   NBD_STRUCTURED_REPLY_MAGIC,
   REPLY_FLAG,
@@ -9,7 +19,7 @@ import {
   replyTypeName,
 } from './constants.ts';
 import { Coverage } from './coverage.ts';
-import { MAX_ERROR_CHUNK_BYTES } from './limits.ts';
+import { MAX_ERROR_CHUNK_BYTES, MAX_STATUS_DESCRIPTORS } from './limits.ts';
 import { protocolError } from './nbd-error.ts';
 import {
   CHUNK_HEADER_BYTES,
@@ -17,12 +27,17 @@ import {
   DATA_OFFSET_BYTES,
   decodeChunkHeader,
   decodeErrorPayload,
+  decodeExtendedChunkHeader,
   decodeSimpleReply,
+  EXTENDED_CHUNK_HEADER_BYTES,
   HOLE_BYTES,
   type ReplyError,
   SIMPLE_REPLY_BYTES,
 } from './replies.ts';
 import { readOffset } from './wire.ts';
+
+/** The form of messages that client and server agreed on. */
+export type Headers = 'simple' | 'structured' | 'extended';
 
 /** A request that waits for its reply, and what has arrived of it. */
 export interface PendingRequest {
@@ -35,6 +50,8 @@ export interface PendingRequest {
   coverage?: Coverage;
   /** Kept by the decoder: the first error of a structured reply. */
   error?: ReplyError;
+  /** Kept by the decoder: what the answer to a BLOCK_STATUS says, from `offset`. */
+  extents?: readonly Extent[];
 }
 
 /** The requests under way, by their cookies. */
@@ -61,13 +78,33 @@ interface Filling<P extends PendingRequest> {
   readonly done: boolean;
 }
 
+/** An answer to BLOCK_STATUS. */
+interface StatusAnswer<P extends PendingRequest> {
+  readonly name: 'status';
+  readonly header: ChunkHeader;
+  readonly type: StatusType;
+  readonly pending: P;
+  /** Bytes behind the descriptors that are kept; undefined until those have arrived. */
+  surplus: number | undefined;
+}
+
 type State<P extends PendingRequest> =
   | { readonly name: 'header' }
   | { readonly name: 'data-offset' | 'hole' | 'error'; readonly header: ChunkHeader; readonly pending: P }
+  | StatusAnswer<P>
   | Filling<P>;
 
 const HEADER = { name: 'header' } as const;
 const MAGIC_BYTES = 4;
+/** Descriptors that are kept of an answer to BLOCK_STATUS; who wants to know more asks again behind them. */
+const MAX_KEPT_DESCRIPTORS = 4096;
+/** Commands whose answer may be simple although structured replies were agreed on (specification, "Simple reply message"). */
+const MAY_BE_SIMPLE: ReadonlySet<number> = new Set([
+  COMMAND.WRITE,
+  COMMAND.FLUSH,
+  COMMAND.TRIM,
+  COMMAND.WRITE_ZEROES,
+]);
 /** Below this, copying out of a large read is cheaper than asking the kernel for so few bytes. */
 const MIN_DIRECT_BYTES = 32 * 1024;
 
@@ -75,18 +112,20 @@ const MIN_DIRECT_BYTES = 32 * 1024;
 export class ReplyDecoder<P extends PendingRequest> {
   readonly #reader: ChunkReader;
   readonly #requests: PendingRequests<P>;
-  readonly #structured: boolean;
+  readonly #headers: Headers;
+  readonly #allocationContext: number | undefined;
   #state: State<P> = HEADER;
 
   /** Goes on where the decoder of the handshake stopped. */
   constructor(
     reader: ChunkReader,
     requests: PendingRequests<P>,
-    { structured }: { readonly structured: boolean },
+    { headers, allocationContext }: { readonly headers: Headers; readonly allocationContext?: number },
   ) {
     this.#reader = reader;
     this.#requests = requests;
-    this.#structured = structured;
+    this.#headers = headers;
+    this.#allocationContext = allocationContext;
   }
 
   push(chunk: Uint8Array): void {
@@ -129,15 +168,24 @@ export class ReplyDecoder<P extends PendingRequest> {
         return this.#hole(state.header, state.pending);
       case 'error':
         return this.#error(state.header, state.pending);
+      case 'status':
+        return this.#status(state);
     }
   }
 
   #header(): Step<P> {
     const magic = this.#reader.peek(MAGIC_BYTES)?.readUInt32BE(0);
     if (magic === undefined) return undefined;
-    if (magic === NBD_STRUCTURED_REPLY_MAGIC && this.#structured) return this.#chunk();
-    if (magic === NBD_SIMPLE_REPLY_MAGIC) return this.#simple();
-    throw protocolError(`a reply starts with 0x${magic.toString(16)}, which is no magic number`);
+    if (magic === NBD_EXTENDED_REPLY_MAGIC && this.#headers === 'extended') {
+      return this.#chunk(EXTENDED_CHUNK_HEADER_BYTES);
+    }
+    if (magic === NBD_STRUCTURED_REPLY_MAGIC && this.#headers === 'structured') {
+      return this.#chunk(CHUNK_HEADER_BYTES);
+    }
+    if (magic === NBD_SIMPLE_REPLY_MAGIC && this.#headers !== 'extended') return this.#simple();
+    throw protocolError(
+      `a reply starts with 0x${magic.toString(16)}, which is no magic number that was agreed on`,
+    );
   }
 
   #simple(): Step<P> {
@@ -145,8 +193,10 @@ export class ReplyDecoder<P extends PendingRequest> {
     if (bytes === undefined) return undefined;
     const { cookie, error } = decodeSimpleReply(bytes);
     const pending = this.#find(cookie);
-    if (pending.type === COMMAND.READ && this.#structured) {
-      throw protocolError('the reply to a READ is not structured, although that was agreed');
+    if (this.#headers === 'structured' && !MAY_BE_SIMPLE.has(pending.type)) {
+      throw protocolError(
+        `the reply to ${commandName(pending.type)} is not structured, although that was agreed`,
+      );
     }
     if (error !== 0) return this.#answer(cookie, pending, { error, message: '' });
     const { target } = pending;
@@ -155,12 +205,16 @@ export class ReplyDecoder<P extends PendingRequest> {
     return 'go on';
   }
 
-  #chunk(): Step<P> {
-    const bytes = this.#reader.take(CHUNK_HEADER_BYTES);
+  #chunk(headerBytes: number): Step<P> {
+    const bytes = this.#reader.take(headerBytes);
     if (bytes === undefined) return undefined;
-    const header = decodeChunkHeader(bytes);
+    const header =
+      headerBytes === CHUNK_HEADER_BYTES ? decodeChunkHeader(bytes) : decodeExtendedChunkHeader(bytes);
     const { type, length, cookie } = header;
     const pending = this.#find(cookie);
+    if ('requestOffset' in header && header.requestOffset !== pending.offset) {
+      throw protocolError('a reply is for another offset than its request');
+    }
     if (type >= REPLY_TYPE_ERROR_BIT && length <= MAX_ERROR_CHUNK_BYTES) {
       this.#state = { name: 'error', header, pending };
       return 'go on';
@@ -176,6 +230,11 @@ export class ReplyDecoder<P extends PendingRequest> {
       case REPLY_TYPE.OFFSET_HOLE:
         if (pending.target === undefined || length !== HOLE_BYTES) throw misplaced(header);
         this.#state = { name: 'hole', header, pending };
+        return 'go on';
+      case REPLY_TYPE.BLOCK_STATUS:
+      case REPLY_TYPE.BLOCK_STATUS_EXT:
+        this.#checkStatus(type, header, pending);
+        this.#state = { name: 'status', header, type, pending, surplus: undefined };
         return 'go on';
       default:
         throw misplaced(header);
@@ -196,9 +255,9 @@ export class ReplyDecoder<P extends PendingRequest> {
     if (state.filled < state.end) return undefined;
     this.#state = HEADER;
     if (!state.done) return 'go on';
-    return this.#structured
-      ? this.#finish(state.cookie, state.pending)
-      : this.#answer(state.cookie, state.pending);
+    return this.#headers === 'simple'
+      ? this.#answer(state.cookie, state.pending)
+      : this.#finish(state.cookie, state.pending);
   }
 
   #hole(header: ChunkHeader, pending: P): Step<P> {
@@ -216,6 +275,35 @@ export class ReplyDecoder<P extends PendingRequest> {
     return this.#afterChunk(header, pending);
   }
 
+  #checkStatus(type: StatusType, header: ChunkHeader, pending: P): void {
+    const expected = this.#headers === 'extended' ? REPLY_TYPE.BLOCK_STATUS_EXT : REPLY_TYPE.BLOCK_STATUS;
+    if (
+      type !== expected ||
+      pending.type !== COMMAND.BLOCK_STATUS ||
+      !isBlockStatusLength(type, header.length) ||
+      header.length > blockStatusStart(type, MAX_STATUS_DESCRIPTORS)
+    ) {
+      throw misplaced(header);
+    }
+  }
+
+  #status(state: StatusAnswer<P>): Step<P> {
+    const { header, type, pending } = state;
+    if (state.surplus === undefined) {
+      const kept = Math.min(header.length, blockStatusStart(type, MAX_KEPT_DESCRIPTORS));
+      const bytes = this.#reader.take(kept);
+      if (bytes === undefined) return undefined;
+      const { contextId, descriptors } = decodeBlockStatus(type, bytes, header.length);
+      if (contextId !== this.#allocationContext || pending.extents !== undefined) {
+        throw protocolError('a reply to a BLOCK_STATUS tells what was not asked for');
+      }
+      pending.extents = descriptors.map(extentOf);
+      state.surplus = header.length - kept;
+    }
+    state.surplus -= this.#reader.skip(state.surplus);
+    return state.surplus > 0 ? undefined : this.#afterChunk(header, pending);
+  }
+
   #afterChunk(header: ChunkHeader, pending: P): Step<P> {
     this.#state = HEADER;
     return isDone(header) ? this.#finish(header.cookie, pending) : 'go on';
@@ -226,6 +314,9 @@ export class ReplyDecoder<P extends PendingRequest> {
     const { target, error, coverage } = pending;
     if (target !== undefined && error === undefined && !coverage?.isComplete(target.length)) {
       throw protocolError('a reply to a READ ends without an error and without all of the data');
+    }
+    if (pending.type === COMMAND.BLOCK_STATUS && error === undefined && pending.extents === undefined) {
+      throw protocolError('a reply to a BLOCK_STATUS ends without an error and without an answer');
     }
     return this.#answer(cookie, pending, error);
   }

@@ -9,7 +9,14 @@ import {
   encodeOptionReply,
 } from '../option-replies.ts';
 import { decodeOptionHeader } from '../options.ts';
-import { decodeRequest, type Request } from '../requests.ts';
+import { decodeMetaContextRequest, encodeMetaContextReply } from '../meta-contexts.ts';
+import {
+  decodeExtendedRequest,
+  decodeRequest,
+  EXTENDED_REQUEST_BYTES,
+  REQUEST_BYTES,
+  type Request,
+} from '../requests.ts';
 import { RawClient } from './raw-client.ts';
 
 export interface Script {
@@ -19,6 +26,10 @@ export interface Script {
   readonly size?: number;
   readonly flags?: number;
   readonly blockSizes?: BlockSizes;
+  /** Knows extended headers. */
+  readonly extendedHeaders?: boolean;
+  /** The metadata contexts that it has; the number of each is its place here. */
+  readonly contexts?: readonly string[];
 }
 
 /** A server that does what a test wants, message by message. */
@@ -35,18 +46,24 @@ export class ScriptedServer {
       refuse: {},
       size: 1024 * 1024,
       flags: TRANSMISSION_FLAG.HAS_FLAGS,
+      extendedHeaders: false,
+      contexts: [],
       ...script,
     };
   }
 
   /** Goes through the handshake into the transmission phase. */
   async handshake(): Promise<void> {
-    const { handshakeFlags, refuse, size, flags, blockSizes } = this.#script;
+    const { handshakeFlags, size, flags, blockSizes, contexts } = this.#script;
+    const refuse = {
+      ...(this.#script.extendedHeaders ? {} : { [OPTION.EXTENDED_HEADERS]: OPTION_REPLY.ERR_UNSUP }),
+      ...this.#script.refuse,
+    };
     this.raw.send(encodeGreeting(handshakeFlags));
     const clientFlags = (await this.raw.receive(4)).readUInt32BE(0);
     for (;;) {
       const { option, length } = decodeOptionHeader(await this.raw.receive(16));
-      await this.raw.receive(length);
+      const data = await this.raw.receive(length);
       this.options.push(option);
       const error = refuse[option];
       if (error !== undefined) {
@@ -61,6 +78,15 @@ export class ScriptedServer {
             this.raw.send(encodeInfoReply(option, { type: INFO.BLOCK_SIZE, ...blockSizes }));
           }
         }
+        if (option === OPTION.LIST_META_CONTEXT || option === OPTION.SET_META_CONTEXT) {
+          const { queries } = decodeMetaContextRequest(option, data);
+          for (const [id, name] of contexts.entries()) {
+            const wanted = queries.some(
+              (query) => name === query || (query.endsWith(':') && name.startsWith(query)),
+            );
+            if (wanted) this.raw.send(encodeMetaContextReply(option, { id, name }));
+          }
+        }
         this.raw.send(encodeOptionReply(option, OPTION_REPLY.ACK));
         if (option === OPTION.GO) return;
       }
@@ -68,7 +94,9 @@ export class ScriptedServer {
   }
 
   async request(): Promise<Request> {
-    return decodeRequest(await this.raw.receive(28));
+    return this.#script.extendedHeaders
+      ? decodeExtendedRequest(await this.raw.receive(EXTENDED_REQUEST_BYTES))
+      : decodeRequest(await this.raw.receive(REQUEST_BYTES));
   }
 
   send(...messages: Uint8Array[]): void {
