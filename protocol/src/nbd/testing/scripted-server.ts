@@ -65,7 +65,7 @@ export class ScriptedServer {
       const { option, length } = decodeOptionHeader(await this.raw.receive(16));
       const data = await this.raw.receive(length);
       this.options.push(option);
-      const error = refuse[option];
+      const error = (refuse as Readonly<Record<number, number>>)[option];
       if (error !== undefined) {
         this.raw.send(encodeErrorReply(option, error, 'as the test wants'));
       } else if (option === OPTION.EXPORT_NAME) {
