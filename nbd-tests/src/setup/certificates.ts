@@ -1,0 +1,27 @@
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { createAuthority, issueCertificate } from '@diskferry/trust/authority';
+
+const HOSTS = ['localhost', '127.0.0.1'];
+
+/** A folder with keys and certificates under the names that nbdkit, QEMU, libnbd and our client expect. */
+export interface Certificates {
+  readonly folder: string;
+}
+
+/** Makes an authority, and certificates of a server on this machine and of a client. */
+export async function makeCertificates(folder: string): Promise<Certificates> {
+  const authority = await createAuthority('authority of the tests');
+  const server = await issueCertificate(authority, { commonName: 'localhost', hosts: HOSTS });
+  const client = await issueCertificate(authority, { commonName: 'client', hosts: ['client'] });
+  mkdirSync(folder, { recursive: true });
+  const files = {
+    'ca-cert.pem': authority.certificate,
+    'server-cert.pem': server.certificate,
+    'server-key.pem': server.key,
+    'client-cert.pem': client.certificate,
+    'client-key.pem': client.key,
+  };
+  for (const [name, text] of Object.entries(files)) writeFileSync(join(folder, name), text, { mode: 0o600 });
+  return { folder };
+}

@@ -1,0 +1,86 @@
+import { basename, join } from 'node:path';
+import type { TestContext } from 'node:test';
+import type { DiskAddress } from '@diskferry/protocol/disk-address';
+import { freePort } from '@diskferry/server/qemu/free-port';
+import type { Command } from '@diskferry/system/run';
+import { type Background, startBackground } from './background.ts';
+import type { Certificates } from './certificates.ts';
+import { accepts, until } from './wait.ts';
+
+const MAIN = join(import.meta.dirname, '../../../client/src/main.ts');
+/** Runs this executable instead of the source, such as dist/imaging-client. */
+const EXECUTABLE = process.env['DISKFERRY_CLIENT'];
+
+export interface ImagingClientOptions {
+  /** Block devices or plain files. */
+  readonly disks: readonly string[];
+  readonly writable?: boolean;
+  /** Of plain files, in bytes. */
+  readonly sectorSize?: number;
+  /** TLS with these; plain text without. */
+  readonly certificates?: Certificates | undefined;
+  /** The address to listen on, loopback by default. */
+  readonly host?: string;
+  /** The port of the disks, a free one by default. */
+  readonly port?: number;
+  /** What comes before the program, such as `ip netns exec NAME`. */
+  readonly prefix?: readonly string[];
+  /** For an address that this process cannot reach. */
+  readonly isReady?: (port: number) => Promise<boolean>;
+}
+
+export interface ImagingClient extends Background {
+  readonly host: string;
+  /** Of the disks. */
+  readonly port: number;
+  /** How other programs name a disk that is served, by its path. */
+  uri(path: string): string;
+  address(path: string): DiskAddress;
+}
+
+/** Runs the imaging client until the test ends. */
+export async function startImagingClient(
+  test: TestContext,
+  options: ImagingClientOptions,
+): Promise<ImagingClient> {
+  const { host = '127.0.0.1', port = await freePort(), certificates } = options;
+  const { isReady = (port) => accepts(port, host) } = options;
+  const controlPort = await freePort();
+  const background = startBackground(test, commandLine({ ...options, host, port, controlPort }));
+  await until('the imaging client listening', async () => {
+    if (!background.isRunning()) throw new Error(`the client ended: ${background.output()}`);
+    return isReady(port);
+  });
+  const scheme = certificates === undefined ? 'nbd' : 'nbds';
+  const query = certificates === undefined ? '' : `?tls-certificates=${certificates.folder}`;
+  return {
+    ...background,
+    host,
+    port,
+    uri: (path) => `${scheme}://${host}:${port}/${basename(path)}${query}`,
+    address: (path) => ({ transport: 'tcp', host, port, exportName: basename(path) }),
+  };
+}
+
+/** The one place that knows the options of the client's command line. */
+function commandLine(
+  options: ImagingClientOptions & {
+    readonly host: string;
+    readonly port: number;
+    readonly controlPort: number;
+  },
+): Command {
+  const { disks, writable, sectorSize, certificates, host, port, controlPort, prefix = [] } = options;
+  const words = [
+    ...prefix,
+    ...(EXECUTABLE === undefined ? [process.execPath, MAIN] : [EXECUTABLE]),
+    ...disks.flatMap((disk) => ['--disk', disk]),
+    `--listen=${host}`,
+    `--port=${port}`,
+    `--control-port=${controlPort}`,
+    ...(writable === true ? ['--writable'] : []),
+    ...(sectorSize === undefined ? [] : ['--sector-size', String(sectorSize)]),
+    ...(certificates === undefined ? ['--insecure'] : ['--tls-certificates', certificates.folder]),
+  ];
+  return words as [string, ...string[]];
+}

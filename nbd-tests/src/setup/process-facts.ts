@@ -1,0 +1,25 @@
+import { readdirSync, readFileSync } from 'node:fs';
+
+const BYTES_PER_KB = 1024;
+
+/** How many files and sockets a process has open. */
+export function openFiles(pid: number | 'self' = 'self'): number {
+  return readdirSync(`/proc/${pid}/fd`).length;
+}
+
+/** The most memory that a process has had resident so far, in bytes. */
+export function peakMemory(pid: number | 'self'): number {
+  return statusField(pid, 'VmHWM');
+}
+
+/** The memory that a process has resident now, in bytes. */
+export function residentMemory(pid: number | 'self'): number {
+  return statusField(pid, 'VmRSS');
+}
+
+function statusField(pid: number | 'self', name: string): number {
+  const status = readFileSync(`/proc/${pid}/status`, 'utf8');
+  const kilobytes = new RegExp(`^${name}:\\s+(\\d+) kB$`, 'm').exec(status)?.[1];
+  if (kilobytes === undefined) throw new Error(`/proc/${pid}/status does not tell ${name}`);
+  return Number(kilobytes) * BYTES_PER_KB;
+}
