@@ -48,6 +48,11 @@ export interface Disk {
    */
   extents?(offset: number, length: number): Promise<readonly Extent[]>;
   /**
+   * Fills `target` from `offset` if this can be done at once, as the bytes lie in memory. If not the answer is false,
+   * and `target` may hold anything. Never waits.
+   */
+  readCached?(offset: number, target: Uint8Array): boolean;
+  /**
    * Puts `header` and then the bytes of the range on a socket without copying them, as far as this can be done at
    * once: the bytes lie in memory and the socket takes them. Returns how many bytes of header and range together were
    * taken, 0 if none; the caller sends the rest in the usual way. Never waits.

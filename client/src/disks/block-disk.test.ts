@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
-import { mkdtempSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, statfsSync, truncateSync, writeFileSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { after, test } from 'node:test';
+import { after, test, type TestContext } from 'node:test';
 import type { Disk } from '@diskferry/protocol/disk';
 import { openBlockDisk } from './block-disk.ts';
 import { describeNamedDisk } from './named-disk.ts';
@@ -16,6 +16,20 @@ after(() => rm(folder, { recursive: true }));
 function makeFile(name: string, content: Uint8Array = randomBytes(SIZE)): string {
   const path = join(folder, name);
   writeFileSync(path, content);
+  return path;
+}
+
+/** A file of tmpfs, which can punch holes, but not zero a range that keeps its space. */
+function makeFileInMemory(t: TestContext): string | undefined {
+  const TMPFS_MAGIC = 0x01021994;
+  if (!existsSync('/dev/shm') || statfsSync('/dev/shm').type !== TMPFS_MAGIC) {
+    t.skip('/dev/shm is not a tmpfs');
+    return undefined;
+  }
+  const memory = mkdtempSync('/dev/shm/diskferry-');
+  t.after(() => rm(memory, { recursive: true }));
+  const path = join(memory, 'disk');
+  writeFileSync(path, randomBytes(SIZE));
   return path;
 }
 
@@ -97,14 +111,41 @@ test('a write changes exactly its bytes', async () => {
   assert.deepEqual(readFileSync(path), expected);
 });
 
-test('zeros are written over exactly their range, also over more than one piece', async () => {
-  const path = makeFile('zeroes');
+for (const mayPunch of [true, false]) {
+  test(`zeros replace exactly their range, ${mayPunch ? 'and' : 'and do not'} give its space back`, async () => {
+    const path = makeFile(`zeroes-${mayPunch}`);
+    const length = 2 * 1024 * 1024 + 512;
+    const expected = readFileSync(path).fill(0, 512, 512 + length);
+    const disk = await open(path, { writable: true });
+    await disk.writeZeroes(512, length, { mayPunch });
+    await disk.close();
+    assert.deepEqual(readFileSync(path), expected);
+  });
+}
+
+test('zeros are written out, in more than one piece, by a file system that has no other way', async (t) => {
+  const path = makeFileInMemory(t);
+  if (path === undefined) return;
   const length = 2 * 1024 * 1024 + 512;
   const expected = readFileSync(path).fill(0, 512, 512 + length);
   const disk = await open(path, { writable: true });
-  await disk.writeZeroes(512, length, { mayPunch: true });
+  await disk.writeZeroes(512, length);
   await disk.close();
   assert.deepEqual(readFileSync(path), expected);
+});
+
+test('zeros that shall be fast are refused where they are not, and nothing is changed', async (t) => {
+  const path = makeFileInMemory(t);
+  if (path === undefined) return;
+  const before = readFileSync(path);
+  const disk = await open(path, { writable: true });
+  await assert.rejects(disk.writeZeroes(0, SIZE, { fast: true }), {
+    name: 'DiskError',
+    errno: 'ENOTSUP',
+    message: /no way to zero a range that is faster/,
+  });
+  await disk.close();
+  assert.deepEqual(readFileSync(path), before);
 });
 
 test('a discard leaves the bytes around its range alone', async () => {
@@ -118,6 +159,14 @@ test('a discard leaves the bytes around its range alone', async () => {
   assert.deepEqual(now.subarray(12_288), before.subarray(12_288));
 });
 
+test('a discard never makes a disk larger or smaller', async () => {
+  const path = makeFile('discard-end');
+  const disk = await open(path, { writable: true });
+  await disk.discard(SIZE - 4096, 4096);
+  await disk.close();
+  assert.equal(readFileSync(path).length, SIZE);
+});
+
 test('a file that is cut short while it is served gives an I/O error with its name, not old bytes', async () => {
   const path = makeFile('cut-short');
   const disk = await open(path);
@@ -128,6 +177,28 @@ test('a file that is cut short while it is served gives an I/O error with its na
     message: /^cut-short: cannot read at byte 1024: the disk ends there/,
   });
   await disk.close();
+});
+
+test('a file that is cut short has no holes to tell', async (t) => {
+  const path = makeFile('cut-holes');
+  const disk = await open(path);
+  t.after(() => disk.close());
+  if (disk.extents === undefined) return t.skip('native calls are not to be had');
+  assert.deepEqual(await disk.extents(0, SIZE), [{ length: SIZE, hole: false, zero: false }]);
+  truncateSync(path, 1024);
+  const refusal = {
+    name: 'DiskError',
+    errno: 'EIO',
+    message: /^cut-holes: cannot find holes at byte 0: EIO/,
+  };
+  await assert.rejects(disk.extents(0, SIZE), refusal);
+});
+
+test('a disk that is closed answers nothing from memory', async () => {
+  const disk = await open(makeFile('closed-cache'));
+  await disk.close();
+  assert.equal(disk.readCached?.(0, Buffer.alloc(512)), false);
+  assert.equal(disk.sendCached?.(1, Buffer.alloc(16), 0, 512), 0);
 });
 
 test('a file that was cut short before it is opened is refused', async () => {

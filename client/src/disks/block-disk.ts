@@ -1,6 +1,16 @@
 import * as fs from 'node:fs';
 import { promisify } from 'node:util';
-import { type Disk, DiskError, type SectorSize } from '@diskferry/protocol/disk';
+import {
+  type Disk,
+  DiskError,
+  type Extent,
+  type SectorSize,
+  type WriteZeroesOptions,
+} from '@diskferry/protocol/disk';
+import { CachedReads } from '../native/cached-reads.ts';
+import { type FileExtents, fileExtents } from '../native/file-extents.ts';
+import type { RangeCall } from '../native/range-calls.ts';
+import { changeRange } from '../native/range-thread.ts';
 import type { LocalDisk } from './local-disk.ts';
 
 /** Zeros are written in pieces of this size, so that a request of 4 GiB needs no memory of 4 GiB. */
@@ -30,15 +40,25 @@ class BlockDisk implements Disk {
   readonly size: number;
   readonly sectorSize: SectorSize;
   readonly readOnly: boolean;
+  /** A file's holes. A block device does not tell what of it was never written. */
+  readonly extents?: NonNullable<Disk['extents']>;
   readonly #name: string;
+  readonly #kind: LocalDisk['kind'];
   readonly #fd: number;
+  #cached: CachedReads | undefined;
 
-  constructor(fd: number, { info }: LocalDisk, readOnly: boolean) {
+  constructor(fd: number, { info, kind, path }: LocalDisk, readOnly: boolean) {
     this.#fd = fd;
     this.#name = info.name;
+    this.#kind = kind;
     this.size = info.size;
     this.sectorSize = info.sectorSize;
     this.readOnly = readOnly;
+    this.#cached = CachedReads.of(fd, path, info.size);
+    const find = kind === 'file' ? fileExtents(fd, info.sectorSize.logical) : undefined;
+    if (find !== undefined) {
+      this.extents = async (offset, length) => this.#extents(find, offset, length);
+    }
   }
 
   /** @throws {DiskError} also when the disk ends before the range does: it was unplugged or the file cut short */
@@ -66,14 +86,37 @@ class BlockDisk implements Disk {
     });
   }
 
-  /** Does nothing, which is allowed: Node offers neither BLKDISCARD nor fallocate, and zeros would wear the disk. */
-  async discard(offset: number, length: number): Promise<void> {
-    this.#refuseUnaligned('discard', offset, length);
+  readCached(offset: number, target: Uint8Array): boolean {
+    return this.#cached?.read(offset, target) ?? false;
   }
 
-  /** Writes the zeros out, also with `mayPunch`: Node offers neither BLKZEROOUT nor fallocate. */
-  async writeZeroes(offset: number, length: number): Promise<void> {
+  sendCached(socket: number, header: Uint8Array, offset: number, length: number): number {
+    return this.#cached?.send(socket, header, offset, length) ?? 0;
+  }
+
+  /** Does nothing where the disk cannot do it, which is allowed: zeros would wear it. */
+  async discard(offset: number, length: number): Promise<void> {
+    this.#refuseUnaligned('discard', offset, length);
+    // Bytes of a file that were given up read as zeros; those of a block device may read as anything.
+    await this.#change(this.#kind === 'file' ? 'punch' : 'discard', offset, length);
+  }
+
+  async writeZeroes(
+    offset: number,
+    length: number,
+    { mayPunch = false, fast = false }: WriteZeroesOptions = {},
+  ): Promise<void> {
     this.#refuseUnaligned('write zeros', offset, length);
+    if (mayPunch && (await this.#change('punch', offset, length))) return;
+    // A block device that has no quick way gets zeros written by the kernel.
+    const quick = this.#kind === 'file' || !fast;
+    if (quick && (await this.#change('zero', offset, length))) return;
+    if (fast) {
+      throw new DiskError(
+        'ENOTSUP',
+        `${this.#name}: the disk has no way to zero a range that is faster than writing`,
+      );
+    }
     const zeros = Buffer.alloc(Math.min(length, ZERO_PIECE_BYTES));
     for (let done = 0; done < length; done += zeros.length) {
       await this.#writeAll(offset + done, zeros.subarray(0, Math.min(zeros.length, length - done)));
@@ -81,7 +124,29 @@ class BlockDisk implements Disk {
   }
 
   async close(): Promise<void> {
+    this.#cached?.close();
+    // The number of a closed file may be given to another one.
+    this.#cached = undefined;
     await close(this.#fd);
+  }
+
+  /** Whether the disk could do it. */
+  async #change(call: RangeCall, offset: number, length: number): Promise<boolean> {
+    try {
+      await changeRange(call, { fd: this.#fd, offset, length });
+      return true;
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ENOTSUP') return false;
+      return this.#failure(call, offset)(error);
+    }
+  }
+
+  #extents(find: FileExtents, offset: number, length: number): readonly Extent[] {
+    try {
+      return find(offset, length);
+    } catch (error) {
+      return this.#failure('find holes', offset)(error);
+    }
   }
 
   async #writeAll(offset: number, data: Uint8Array): Promise<void> {

@@ -3,13 +3,14 @@ import { formatSize } from './disk-size.ts';
 
 const USUAL_SECTOR_SIZE = 512;
 
-/** A disk in one line: "Samsung SSD 970 EVO, 500.1 GB, nvme, serial S466NX0M". */
+/** A disk in one line: "Samsung SSD 970 EVO, 500.1 GB, nvme, serial S466NX0M, wwn eui.0025385b91b0a3c1". */
 export function describeDisk(disk: DiskInfo): string {
   return [
     disk.model ?? 'disk',
     formatSize(disk.size),
     ...diskTraits(disk),
     ...(disk.serial === undefined ? [] : [`serial ${disk.serial}`]),
+    ...(disk.wwn === undefined ? [] : [`wwn ${disk.wwn}`]),
   ].join(', ');
 }
 
