@@ -85,7 +85,10 @@ export class ClientHandshake implements Receiver {
       : { type: OPTION_REPLY.ERR_UNSUP, message: '' };
     if (refusal !== undefined) {
       this.abort();
-      throw this.#refused('an encrypted connection', refusal);
+      throw this.#refused(
+        'an encrypted connection',
+        refusal.type === OPTION_REPLY.ERR_UNSUP ? { ...refusal, message: 'it knows no encryption' } : refusal,
+      );
     }
     this.#refuseLeftovers();
     await this.#link.secure(tls);
@@ -287,11 +290,14 @@ export class ClientHandshake implements Receiver {
     );
   }
 
-  #refused(what: string, { type, message }: Refusal): NbdError {
-    const why =
-      type === OPTION_REPLY.ERR_TLS_REQD
-        ? `it serves encrypted connections only${message === '' ? '' : `: ${message}`}`
-        : `${message === '' ? 'without a reason' : message} (${optionReplyName(type)})`;
-    return new NbdError('NBD_REFUSED', `${this.#link.peer} refuses ${what}: ${why}`);
+  #refused(what: string, refusal: Refusal): NbdError {
+    return new NbdError('NBD_REFUSED', `${this.#link.peer} refuses ${what}: ${reasonOf(refusal)}`);
   }
+}
+
+function reasonOf({ type, message }: Refusal): string {
+  if (type === OPTION_REPLY.ERR_TLS_REQD) {
+    return `it serves encrypted connections only${message === '' ? '' : `: ${message}`}`;
+  }
+  return `${message === '' ? 'without a reason' : message} (${optionReplyName(type)})`;
 }

@@ -1,4 +1,5 @@
 import type { Duplex } from 'node:stream';
+import { type SecureContext, TLSSocket } from 'node:tls';
 import { HANDSHAKE_FLAG, INFO, OPTION, OPTION_REPLY, TRANSMISSION_FLAG } from '../constants.ts';
 import { encodeGreeting } from '../handshake.ts';
 import {
@@ -30,16 +31,24 @@ export interface Script {
   readonly extendedHeaders?: boolean;
   /** The metadata contexts that it has; the number of each is its place here. */
   readonly contexts?: readonly string[];
+  /** Knows NBD_OPT_STARTTLS. */
+  readonly secureContext?: SecureContext;
 }
+
+type Optional = 'blockSizes' | 'secureContext';
 
 /** A server that does what a test wants, message by message. */
 export class ScriptedServer {
-  readonly raw: RawClient;
-  /** Options in the order in which they came. */
+  raw: RawClient;
+  /** The server's end of TLS, if that was started. */
+  secured: TLSSocket | undefined;
+  /** Options in the order in which they came, since TLS was started. */
   readonly options: number[] = [];
-  readonly #script: Required<Omit<Script, 'blockSizes'>> & Pick<Script, 'blockSizes'>;
+  readonly #stream: Duplex;
+  readonly #script: Required<Omit<Script, Optional>> & Pick<Script, Optional>;
 
   constructor(stream: Duplex, script: Script = {}) {
+    this.#stream = stream;
     this.raw = new RawClient(stream);
     this.#script = {
       handshakeFlags: HANDSHAKE_FLAG.FIXED_NEWSTYLE | HANDSHAKE_FLAG.NO_ZEROES,
@@ -54,9 +63,10 @@ export class ScriptedServer {
 
   /** Goes through the handshake into the transmission phase. */
   async handshake(): Promise<void> {
-    const { handshakeFlags, size, flags, blockSizes, contexts } = this.#script;
-    const refuse = {
+    const { handshakeFlags, size, flags, blockSizes, contexts, secureContext } = this.#script;
+    const refuse: Readonly<Record<number, number | undefined>> = {
       ...(this.#script.extendedHeaders ? {} : { [OPTION.EXTENDED_HEADERS]: OPTION_REPLY.ERR_UNSUP }),
+      ...(secureContext === undefined ? { [OPTION.STARTTLS]: OPTION_REPLY.ERR_UNSUP } : {}),
       ...this.#script.refuse,
     };
     this.raw.send(encodeGreeting(handshakeFlags));
@@ -65,7 +75,7 @@ export class ScriptedServer {
       const { option, length } = decodeOptionHeader(await this.raw.receive(16));
       const data = await this.raw.receive(length);
       this.options.push(option);
-      const error = (refuse as Readonly<Record<number, number>>)[option];
+      const error = refuse[option];
       if (error !== undefined) {
         this.raw.send(encodeErrorReply(option, error, 'as the test wants'));
       } else if (option === OPTION.EXPORT_NAME) {
@@ -89,8 +99,20 @@ export class ScriptedServer {
         }
         this.raw.send(encodeOptionReply(option, OPTION_REPLY.ACK));
         if (option === OPTION.GO) return;
+        if (option === OPTION.STARTTLS && secureContext !== undefined) this.#startTls(secureContext);
       }
     }
+  }
+
+  #startTls(secureContext: SecureContext): void {
+    this.secured = new TLSSocket(this.#stream, {
+      isServer: true,
+      secureContext,
+      requestCert: true,
+      rejectUnauthorized: false,
+    });
+    this.raw = new RawClient(this.secured);
+    this.options.length = 0;
   }
 
   async request(): Promise<Request> {
