@@ -1,3 +1,4 @@
+import type { X509Certificate } from 'node:crypto';
 import { certify, createKey } from './certificate.ts';
 import { fingerprintOf } from './fingerprint.ts';
 import type { Identity } from './identity.ts';
@@ -31,4 +32,24 @@ export async function issueCertificate(
   const key = createKey();
   const certificate = await certify({ commonName, key, issuer: authority, hosts });
   return { key, certificate, fingerprint: fingerprintOf(certificate) };
+}
+
+/** OID of the extended key usage "TLS client" (RFC 5280, section 4.2.1.12). */
+const CLIENT_USAGE = '1.3.6.1.5.5.7.3.2';
+
+/**
+ * Whether an authority signed a certificate itself, and for the use as a TLS client, and it is valid now. That its owner has the
+ * key is proved by the TLS handshake.
+ */
+export function isClientCertificateOf(authority: X509Certificate, certificate: X509Certificate): boolean {
+  const now = Date.now();
+  return (
+    authority.ca &&
+    certificate.checkIssued(authority) &&
+    certificate.verify(authority.publicKey) &&
+    certificate.validFromDate.getTime() <= now &&
+    now <= certificate.validToDate.getTime() &&
+    // Without the extension, any use is meant.
+    (certificate.keyUsage ?? [CLIENT_USAGE]).includes(CLIENT_USAGE)
+  );
 }
