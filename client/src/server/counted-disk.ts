@@ -11,6 +11,7 @@ export function countedDisk(disk: Disk, use: DiskUse, book: ActivityBook): Disk 
       throw error;
     }
   };
+  const extents = disk.extents?.bind(disk);
   return {
     size: disk.size,
     sectorSize: disk.sectorSize,
@@ -23,6 +24,17 @@ export function countedDisk(disk: Disk, use: DiskUse, book: ActivityBook): Disk 
       await watched(disk.write(offset, data, options));
       use.bytesWritten += data.length;
     },
+    readCached: (offset, target) => {
+      const done = disk.readCached?.(offset, target) ?? false;
+      if (done) use.bytesRead += target.length;
+      return done;
+    },
+    sendCached: (socket, header, offset, length) => {
+      const sent = disk.sendCached?.(socket, header, offset, length) ?? 0;
+      use.bytesRead += Math.max(0, sent - header.length);
+      return sent;
+    },
+    ...(extents === undefined ? {} : { extents: (offset, length) => watched(extents(offset, length)) }),
     flush: () => watched(disk.flush()),
     discard: (offset, length) => watched(disk.discard(offset, length)),
     writeZeroes: async (offset, length, options) => {

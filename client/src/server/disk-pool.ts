@@ -60,12 +60,16 @@ export class DiskPool {
 
 function borrowed(disk: Disk, giveBack: () => Promise<void>): Disk {
   let closed: Promise<void> | undefined;
+  const extents = disk.extents?.bind(disk);
   return {
     size: disk.size,
     sectorSize: disk.sectorSize,
     readOnly: disk.readOnly,
     read: (offset, target) => disk.read(offset, target),
     write: (offset, data, options) => disk.write(offset, data, options),
+    readCached: (offset, target) => disk.readCached?.(offset, target) ?? false,
+    sendCached: (socket, header, offset, length) => disk.sendCached?.(socket, header, offset, length) ?? 0,
+    ...(extents === undefined ? {} : { extents }),
     flush: () => disk.flush(),
     discard: (offset, length) => disk.discard(offset, length),
     writeZeroes: (offset, length, options) => disk.writeZeroes(offset, length, options),

@@ -1,0 +1,52 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { Disk } from '@diskferry/protocol/disk';
+import { MemoryDisk } from '@diskferry/protocol/memory-disk';
+import type { LocalDisk } from '../disks/local-disk.ts';
+import { ActivityBook } from './activity.ts';
+import { countedDisk } from './counted-disk.ts';
+import { DiskPool } from './disk-pool.ts';
+
+const LOCAL = { path: '/dev/sda', generation: '1' } as LocalDisk;
+const HOLE = { length: 512, hole: true, zero: true };
+
+/** A disk as a connection gets it, over one that has all that a disk may have. */
+async function servedDisk(methods: Partial<Disk>): Promise<{ disk: Disk; book: ActivityBook }> {
+  const pool = new DiskPool(async () => Object.assign(new MemoryDisk(Buffer.alloc(8192)), methods));
+  const book = new ActivityBook();
+  return { disk: countedDisk(await pool.borrow(LOCAL), book.begin('sda', 'peer'), book), book };
+}
+
+test('what a disk knows of holes reaches its connections', async () => {
+  const { disk } = await servedDisk({ extents: async () => [HOLE] });
+  assert.deepEqual(await disk.extents?.(0, 8192), [HOLE]);
+});
+
+test('a disk that knows nothing of holes does not look as if it did', async () => {
+  const { disk } = await servedDisk({});
+  assert.equal('extents' in disk, false);
+});
+
+test('a failed question for holes is an error of the disk', async () => {
+  const { disk, book } = await servedDisk({ extents: () => Promise.reject(new Error('sda: gone')) });
+  await assert.rejects(disk.extents?.(0, 512) ?? Promise.resolve(), /gone/);
+  assert.equal(book.summary()[0]?.lastError, 'sda: gone');
+});
+
+test('bytes that are answered from memory are counted, without their headers', async () => {
+  const { disk, book } = await servedDisk({
+    readCached: (_offset, target) => target.length <= 4096,
+    sendCached: (_socket, header, _offset, length) => header.length + length / 2,
+  });
+  assert.equal(disk.readCached?.(0, Buffer.alloc(8192)), false);
+  assert.equal(disk.readCached?.(0, Buffer.alloc(4096)), true);
+  assert.equal(disk.sendCached?.(1, Buffer.alloc(16), 0, 2048), 1040);
+  assert.equal(book.summary()[0]?.bytesRead, 4096 + 1024);
+});
+
+test('a disk that answers nothing from memory is read in the usual way', async () => {
+  const { disk, book } = await servedDisk({});
+  assert.equal(disk.readCached?.(0, Buffer.alloc(512)), false);
+  assert.equal(disk.sendCached?.(1, Buffer.alloc(16), 0, 512), 0);
+  assert.equal(book.summary()[0]?.bytesRead, 0);
+});
