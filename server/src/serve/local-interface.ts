@@ -70,9 +70,9 @@ async function answer(
   }
 }
 
-async function holdGrant(grants: WriteGrants, body: unknown, response: ServerResponse): Promise<void> {
+async function holdGrant(grants: WriteGrants, body: GrantRequest, response: ServerResponse): Promise<void> {
   const gone = new Promise<void>((resolve) => response.once('close', resolve));
-  const grant = await grants.take(readGrantRequest(body, 'the request'));
+  const grant = await grants.take(body);
   response.writeHead(200, { 'content-type': 'application/x-ndjson' });
   response.write(`${JSON.stringify({ socket: grant.socket })}\n`);
   const why = await Promise.race([grant.ended, gone]);
@@ -82,7 +82,7 @@ async function holdGrant(grants: WriteGrants, body: unknown, response: ServerRes
   await grant.giveBack();
 }
 
-async function readBody(request: IncomingMessage): Promise<unknown> {
+async function readBody(request: IncomingMessage): Promise<GrantRequest> {
   let body = '';
   request.setEncoding('utf8');
   for await (const chunk of request as AsyncIterable<string>) {
@@ -92,9 +92,9 @@ async function readBody(request: IncomingMessage): Promise<unknown> {
     }
   }
   try {
-    return JSON.parse(body);
+    return readGrantRequest(JSON.parse(body), 'the request');
   } catch (cause) {
-    throw new DiskferryError('INVALID', 'the request is not JSON', { cause });
+    throw new DiskferryError('INVALID', `the request cannot be understood: ${messageOf(cause)}`, { cause });
   }
 }
 

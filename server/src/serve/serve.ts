@@ -25,6 +25,8 @@ export interface ServeOptions {
   /** Names and addresses of this server besides those that it knows itself. */
   readonly hosts: readonly string[];
   readonly log: (line: string) => void;
+  /** How long grants wait for a computer that is gone, in ms. */
+  readonly grantGraceMs?: number;
 }
 
 export interface ImagingServer {
@@ -74,7 +76,7 @@ export async function startServer(options: ServeOptions): Promise<ImagingServer>
       void grants.restore(computer);
     },
   });
-  const grants = new WriteGrants(computers, { runFolder });
+  const grants = new WriteGrants(computers, { runFolder, graceMs: options.grantGraceMs });
   const local = await startLocalInterface({ path, computers, grants });
   const watcher = enrolments.onChange(() => void dropRevoked());
   const stop = async (): Promise<void> => {

@@ -47,7 +47,10 @@ export class WriteGrants {
 
   constructor(
     computers: Computers,
-    { runFolder, graceMs = GRANT_GRACE_MS }: { readonly runFolder: string; readonly graceMs?: number },
+    {
+      runFolder,
+      graceMs = GRANT_GRACE_MS,
+    }: { readonly runFolder: string; readonly graceMs?: number | undefined },
   ) {
     this.#computers = computers;
     this.#runFolder = runFolder;
