@@ -8,7 +8,7 @@ import { NbdError } from '@diskferry/protocol/nbd/nbd-error';
 import { ByteQueue } from '../wire/byte-queue.ts';
 import { greeting, optionReply, uint } from '../wire/messages.ts';
 import { OPTION, OPTION_REPLY } from '../wire/numbers.ts';
-import { Chance } from './chance.ts';
+import { Chance } from '../setup/chance.ts';
 import { mutate } from './mutate.ts';
 import { answersTo, type ReceivedRequest, spoiltAnswers } from './spoilt-replies.ts';
 

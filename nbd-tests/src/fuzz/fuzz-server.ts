@@ -5,7 +5,7 @@ import { ByteQueue } from '../wire/byte-queue.ts';
 import { CLIENT_FLAGS, contextQueries, infoRequest, option, type RawRequest } from '../wire/messages.ts';
 import { COMMAND, OPTION, OPTION_ERRORS, OPTION_REPLY, OPTION_REPLY_MAGIC } from '../wire/numbers.ts';
 import { ReplyScanner, type ScannedAnswer } from '../wire/reply-scanner.ts';
-import { Chance } from './chance.ts';
+import { Chance } from '../setup/chance.ts';
 import { brokenOption, spoiltOption } from './spoilt-options.ts';
 import { brokenRequest, encode, type ReplyMode, spoiltRequest } from './spoilt-requests.ts';
 

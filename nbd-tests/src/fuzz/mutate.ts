@@ -1,5 +1,5 @@
 import { uint } from '../wire/messages.ts';
-import type { Chance } from './chance.ts';
+import type { Chance } from '../setup/chance.ts';
 
 /** What a mutation adds at most, in bytes. */
 const MAX_ADDED_BYTES = 64;

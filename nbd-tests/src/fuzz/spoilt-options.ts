@@ -1,6 +1,6 @@
 import { contextQueries, infoRequest, option, string } from '../wire/messages.ts';
 import { OPTION } from '../wire/numbers.ts';
-import type { Chance } from './chance.ts';
+import type { Chance } from '../setup/chance.ts';
 import { mutate } from './mutate.ts';
 
 /** Data that some option takes. */

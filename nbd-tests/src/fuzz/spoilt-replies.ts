@@ -1,6 +1,6 @@
 import { extendedReply, structuredReply, uint } from '../wire/messages.ts';
 import { COMMAND, REPLY_TYPE } from '../wire/numbers.ts';
-import type { Chance } from './chance.ts';
+import type { Chance } from '../setup/chance.ts';
 import { mutate } from './mutate.ts';
 
 /** What a client asked. */

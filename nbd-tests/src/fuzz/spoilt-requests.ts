@@ -1,6 +1,6 @@
 import { extendedRequest, type RawRequest, request } from '../wire/messages.ts';
 import { COMMAND, PAYLOAD_LEN_FLAG } from '../wire/numbers.ts';
-import type { Chance } from './chance.ts';
+import type { Chance } from '../setup/chance.ts';
 import { mutate } from './mutate.ts';
 
 const SECTOR = 512;

@@ -1,5 +1,7 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { createSecureContext } from 'node:tls';
+import type { ClientTls } from '@diskferry/protocol/nbd/client-tls';
 import { createAuthority, issueCertificate } from '@diskferry/trust/authority';
 
 const HOSTS = ['localhost', '127.0.0.1'];
@@ -24,4 +26,18 @@ export async function makeCertificates(folder: string): Promise<Certificates> {
   };
   for (const [name, text] of Object.entries(files)) writeFileSync(join(folder, name), text, { mode: 0o600 });
   return { folder };
+}
+
+/** How our own NBD client shows its certificate, and wants one of the same authority. */
+export function clientTlsOf({ folder }: Certificates): ClientTls {
+  const read = (name: string): string => readFileSync(join(folder, name), 'utf8');
+  return {
+    secureContext: createSecureContext({
+      ca: read('ca-cert.pem'),
+      cert: read('client-cert.pem'),
+      key: read('client-key.pem'),
+      minVersion: 'TLSv1.3',
+    }),
+    verify: (socket) => (socket.authorized ? undefined : socket.authorizationError),
+  };
 }
