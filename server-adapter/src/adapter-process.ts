@@ -37,7 +37,7 @@ async function start({ config }: Extract<ToAdapter, { type: 'start' }>): Promise
     process.exit(0);
   } catch (error) {
     log(messageOf(error));
-    tell({ type: 'failed', code: codeOf(error), message: messageOf(error) }, endNow);
+    tell({ type: 'failed', code: codeOf(error), message: messageOf(error) }, () => process.exit(1));
   }
 }
 
@@ -64,15 +64,7 @@ async function stop(): Promise<void> {
   } catch (error) {
     log(`the last flush failed: ${messageOf(error)}`);
   }
-  endNow();
-}
-
-/**
- * Ends this process although threads of its pool wait in a read of /dev/fuse. process.exit() would wait for them, and
- * they wait for the kernel.
- */
-function endNow(): void {
-  process.kill(process.pid, 'SIGKILL');
+  process.exit(0);
 }
 
 function tell(message: FromAdapter, done?: () => void): void {

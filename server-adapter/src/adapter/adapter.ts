@@ -7,8 +7,6 @@ import type { AdapterCounters } from '../simulated-disk.ts';
 import type { AdapterConfig, DiskGeometry, FromAdapter, ToAdapter } from './messages.ts';
 
 const PROGRAM = join(import.meta.dirname, '..', 'adapter-process.ts');
-/** Threads of the adapter's pool: those that wait for FUSE requests, and enough beside them for files and names. */
-const POOL_THREADS = 16;
 /** How much of the adapter's log goes into an error message, in lines. */
 const REPORTED_LOG_LINES = 5;
 
@@ -152,7 +150,6 @@ function spawnAdapter(logPath: string): ChildProcess {
       // A folder that is never unmounted.
       cwd: '/',
       execArgv: [],
-      env: { ...process.env, UV_THREADPOOL_SIZE: String(POOL_THREADS) },
       stdio: ['ignore', log, log, 'ipc'],
     });
   } finally {

@@ -5,14 +5,13 @@ import { run } from '@diskferry/system/run';
 const FUSE_DEVICE = '/dev/fuse';
 
 /**
- * Opens the kernel's FUSE device, not yet connected to a mount.
+ * Opens the kernel's FUSE device, not yet connected to a mount; its reads do not wait.
  *
  * @throws {DiskferryError} `FUSE_MISSING` when the kernel offers none
  */
 export function openFuseDevice(): number {
   try {
-    // A bare descriptor, closed by the end of the process: the pool's threads read it until then.
-    return openSync(FUSE_DEVICE, constants.O_RDWR);
+    return openSync(FUSE_DEVICE, constants.O_RDWR | constants.O_NONBLOCK);
   } catch (cause) {
     throw new DiskferryError(
       'FUSE_MISSING',

@@ -1,9 +1,9 @@
-import { read, writevSync } from 'node:fs';
 import { constants as osConstants } from 'node:os';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { debuglog } from 'node:util';
 import { type Disk, DiskError } from '@diskferry/protocol/disk';
-import { BufferPool } from './buffer-pool.ts';
+import { BufferPool } from '../buffer-pool.ts';
+import type { LendingDisk } from '../disk/lending-disk.ts';
+import { FuseConnection } from './connection.ts';
 import {
   decodeFallocate,
   decodeHeader,
@@ -18,20 +18,18 @@ import {
   FallocateMode,
   Opcode,
   opcodeName,
+  OUT_HEADER_SIZE,
   REQUEST_BUFFER_SIZE,
   type RequestHeader,
+  type Transfer,
   writePayload,
+  writeReplyHeader,
 } from './wire.ts';
 
 const debug = debuglog('diskferry:fuse');
 
-/** Blocking reads of /dev/fuse that wait at once; each takes one thread of libuv's pool. */
-export const READERS = 4;
 /** The granularity of discards that the loop device above will offer, in bytes. */
 const DISCARD_GRANULARITY = 4096;
-
-/** How often to try to read while mount(8) has not yet joined the descriptor to a mount, in ms. */
-const MOUNT_POLL_MS = 5;
 
 const { EIO, ENOSYS } = osConstants.errno;
 
@@ -40,84 +38,81 @@ type Reply = Uint8Array | 'none';
 /**
  * Serves a disk as one regular file to the kernel's FUSE driver until it is unmounted.
  *
- * The event loop must stay free while the mount is set up, and nothing in this process may read the mount: its pool
- * threads could all wait for an answer that needs one of them.
+ * The event loop must stay free while the mount is set up, and must not read the mount: it would wait for itself.
  *
- * @param fd an open /dev/fuse
+ * @param fd an open, non-blocking /dev/fuse; it is closed at the end
  * @returns when the file is unmounted and every request under way is answered
  */
-export async function serveFuse(fd: number, disk: Disk): Promise<void> {
+export async function serveFuse(fd: number, disk: LendingDisk): Promise<void> {
+  const connection = new FuseConnection(fd);
   const buffers = new BufferPool(REQUEST_BUFFER_SIZE);
   const pending = new Set<Promise<void>>();
+  let next = buffers.take();
 
-  async function pump(): Promise<void> {
-    for (;;) {
-      const buffer = buffers.take();
-      const length = await readRequest(fd, buffer);
-      if (length === 'unmounted') return;
-      if (length === 'again' || length === 'not mounted yet') {
-        buffers.give(buffer);
-        if (length === 'not mounted yet') await sleep(MOUNT_POLL_MS);
-        continue;
+  await connection.receive({
+    buffer: () => next,
+    received(length) {
+      const buffer = next;
+      const request = buffer.subarray(0, length);
+      const header = decodeHeader(request);
+      if (header.opcode === Opcode.READ) {
+        // Only numbers are taken out of the request, so its buffer is free for the next one.
+        track(answerRead(header, decodeTransfer(request)));
+      } else {
+        next = buffers.take();
+        track(answer(header, request).finally(() => buffers.give(buffer)));
       }
-      const answered = answer(fd, disk, buffer.subarray(0, length), buffers).finally(() => {
-        buffers.give(buffer);
-        pending.delete(answered);
-      });
-      pending.add(answered);
+    },
+  });
+  await Promise.all(pending);
+
+  function track(answered: Promise<void>): void {
+    pending.add(answered);
+    void answered.finally(() => pending.delete(answered));
+  }
+
+  async function answer(header: RequestHeader, request: Buffer): Promise<void> {
+    try {
+      const reply = await perform(disk, header, request);
+      if (reply === 'none') return;
+      connection.send([encodeReplyHeader(header.unique, 0, reply.length), reply]);
+    } catch (error) {
+      sendError(header, error);
     }
   }
 
-  await Promise.all(Array.from({ length: READERS }, pump));
-  await Promise.all(pending);
-}
-
-type ReadOutcome = number | 'again' | 'not mounted yet' | 'unmounted';
-
-function readRequest(fd: number, buffer: Buffer): Promise<ReadOutcome> {
-  return new Promise((resolve, reject) => {
-    read(fd, buffer, 0, buffer.length, null, (error, bytesRead) => {
-      if (error === null) return resolve(bytesRead);
-      // ENODEV: unmounted. ENOENT: the request was interrupted before it was read. EINTR, EAGAIN: nothing happened.
-      if (error.code === 'ENODEV') return resolve('unmounted');
-      if (error.code === 'ENOENT' || error.code === 'EINTR' || error.code === 'EAGAIN')
-        return resolve('again');
-      if (error.code === 'EPERM') return resolve('not mounted yet');
-      reject(error);
-    });
-  });
-}
-
-async function answer(fd: number, disk: Disk, request: Buffer, buffers: BufferPool): Promise<void> {
-  const header = decodeHeader(request);
-  if (header.opcode === Opcode.READ) return answerRead(fd, disk, header, request, buffers);
-  try {
-    const reply = await perform(disk, header, request);
-    if (reply !== 'none') send(fd, header, 0, reply);
-  } catch (error) {
-    sendError(fd, header, error);
+  async function answerRead(header: RequestHeader, { offset, size }: Transfer): Promise<void> {
+    try {
+      // A read across the end is answered short, as for any file; the loop device never asks for one.
+      const length = Math.max(0, Math.min(size, disk.size - offset));
+      refuseMisaligned(disk, offset, length);
+      const lent = disk.lend?.(offset, length, (parts) =>
+        connection.send([encodeReplyHeader(header.unique, 0, length), ...parts]),
+      );
+      if (lent !== undefined && (await lent)) return;
+      await readAndSend(header, offset, length);
+    } catch (error) {
+      sendError(header, error);
+    }
   }
-}
 
-async function answerRead(
-  fd: number,
-  disk: Disk,
-  header: RequestHeader,
-  request: Buffer,
-  buffers: BufferPool,
-): Promise<void> {
-  const { offset, size } = decodeTransfer(request);
-  const buffer = buffers.take();
-  try {
-    // A read across the end is answered short, as for any file; the loop device never asks for one.
-    const target = buffer.subarray(0, Math.max(0, Math.min(size, disk.size - offset)));
-    refuseMisaligned(disk, offset, target.length);
-    if (target.length > 0) await disk.read(offset, target);
-    send(fd, header, 0, target);
-  } catch (error) {
-    sendError(fd, header, error);
-  } finally {
-    buffers.give(buffer);
+  /** Header and bytes leave in one piece, which costs less than two for small reads. */
+  async function readAndSend({ unique }: RequestHeader, offset: number, length: number): Promise<void> {
+    const buffer = buffers.take();
+    try {
+      const reply = buffer.subarray(0, OUT_HEADER_SIZE + length);
+      writeReplyHeader(reply, unique, 0, length);
+      if (length > 0) await disk.read(offset, reply.subarray(OUT_HEADER_SIZE));
+      connection.send(reply);
+    } finally {
+      buffers.give(buffer);
+    }
+  }
+
+  function sendError(header: RequestHeader, error: unknown): void {
+    const errno = errnoOf(error);
+    if (errno !== ENOSYS) debug('%s failed: %s', opcodeName(header.opcode), error);
+    connection.send(encodeReplyHeader(header.unique, errno, 0));
   }
 }
 
@@ -192,22 +187,6 @@ function refuseOutside(disk: Disk, offset: number, length: number): void {
     'ENOSPC',
     `${length} bytes at ${offset} lie beyond the end of the disk, ${disk.size} bytes`,
   );
-}
-
-function send(fd: number, header: RequestHeader, error: number, body: Uint8Array): void {
-  try {
-    // Synchronous: it never waits, and the pool's threads may all be busy reading requests.
-    writevSync(fd, [encodeReplyHeader(header.unique, error, body.length), body]);
-  } catch (failure) {
-    // ENOENT: nobody waits for this answer any more. ENODEV: unmounted in the meantime.
-    debug('answer to %s dropped: %s', opcodeName(header.opcode), failure);
-  }
-}
-
-function sendError(fd: number, header: RequestHeader, error: unknown): void {
-  const errno = errnoOf(error);
-  if (errno !== ENOSYS) debug('%s failed: %s', opcodeName(header.opcode), error);
-  send(fd, header, errno, NOTHING);
 }
 
 function errnoOf(error: unknown): number {

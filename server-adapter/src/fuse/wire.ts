@@ -62,7 +62,7 @@ const CONGESTION_THRESHOLD = 48;
 export const IN_HEADER_SIZE = 40;
 export const OUT_HEADER_SIZE = 16;
 const WRITE_IN_SIZE = 40;
-/** The kernel refuses a read of /dev/fuse with less room than its largest request. */
+/** The kernel refuses a read of /dev/fuse with less room than its largest request. The largest answer fits as well. */
 export const REQUEST_BUFFER_SIZE = MAX_TRANSFER + PAGE_SIZE;
 
 /** The node of the mounted file; the kernel knows it without a LOOKUP. */
@@ -92,10 +92,15 @@ export function decodeHeader(request: Buffer): RequestHeader {
 /* struct fuse_out_header: 0 u32 len; 4 s32 error, negative errno; 8 u64 unique */
 export function encodeReplyHeader(unique: bigint, error: number, bodyLength: number): Buffer {
   const header = Buffer.allocUnsafe(OUT_HEADER_SIZE);
-  header.writeUInt32LE(OUT_HEADER_SIZE + bodyLength, 0);
-  header.writeInt32LE(-error, 4);
-  header.writeBigUInt64LE(unique, 8);
+  writeReplyHeader(header, unique, error, bodyLength);
   return header;
+}
+
+/** The same at the start of a buffer. */
+export function writeReplyHeader(target: Buffer, unique: bigint, error: number, bodyLength: number): void {
+  target.writeUInt32LE(OUT_HEADER_SIZE + bodyLength, 0);
+  target.writeInt32LE(-error, 4);
+  target.writeBigUInt64LE(unique, 8);
 }
 
 /* struct fuse_init_in: 0 u32 major; 4 u32 minor; 8 u32 max_readahead; 12 u32 flags; … */
@@ -157,11 +162,17 @@ export function encodeOpen(): Buffer {
   return body;
 }
 
+/** The range of a READ or WRITE, in bytes. */
+export interface Transfer {
+  readonly offset: number;
+  readonly size: number;
+}
+
 /*
  * struct fuse_read_in: 0 u64 fh; 8 u64 offset; 16 u32 size; 20 u32 read_flags; 24 u64 lock_owner; 32 u32 flags;
  * 36 u32 padding. struct fuse_write_in begins alike.
  */
-export function decodeTransfer(request: Buffer): { offset: number; size: number } {
+export function decodeTransfer(request: Buffer): Transfer {
   return {
     offset: Number(request.readBigUInt64LE(IN_HEADER_SIZE + 8)),
     size: request.readUInt32LE(IN_HEADER_SIZE + 16),
