@@ -7,6 +7,8 @@ test('without options the disks of the computer are served read-only on the usua
     action: 'serve',
     paths: [],
     sectorSize: 512,
+    stateFolder: '/run/diskferry-client',
+    certificatesFolder: undefined,
     insecure: false,
     writable: false,
     host: undefined,
@@ -17,11 +19,13 @@ test('without options the disks of the computer are served read-only on the usua
 
 test('every option is understood', () => {
   const text =
-    '--disk a.img --disk /dev/sdb --sector-size 4096 --insecure --writable --listen ::1 --port 0 --control-port 7005 --json';
+    '--disk a.img --disk /dev/sdb --sector-size 4096 --state /tmp/s --insecure --writable --listen ::1 --port 0 --control-port 7005 --json';
   assert.deepEqual(parseCommandLine(text.split(' ')), {
     action: 'json',
     paths: ['a.img', '/dev/sdb'],
     sectorSize: 4096,
+    stateFolder: '/tmp/s',
+    certificatesFolder: undefined,
     insecure: true,
     writable: true,
     host: '::1',
@@ -42,8 +46,20 @@ test('a wrong command line is refused with a sentence that names the option', ()
     [['--disk', 'x', '--sector-size', '520'], /--sector-size 520 is not one of 512, 1024, 2048, 4096/],
     [['--sector-size', '4096'], /give one with --disk/],
     [['--writable'], /--writable .* only taken with --insecure/],
+    [['--tls-certificates', 'x', '--insecure'], /exclude each other/],
     [['--listen', 'localhost'], /--listen localhost is not an IP address/],
   ] as const) {
     assert.throws(() => parseCommandLine(args), { code: 'USAGE', message });
   }
+});
+
+test('the control channel has the port after that of the disks, unless it is told', () => {
+  const ports = (...args: string[]) => {
+    const command = parseCommandLine(args);
+    return 'port' in command ? [command.port, command.controlPort] : [];
+  };
+  assert.deepEqual(ports('--port', '7005'), [7005, 7006]);
+  assert.deepEqual(ports('--port', '7005', '--control-port', '7001'), [7005, 7001]);
+  assert.deepEqual(ports('--port', '0'), [0, 0]);
+  assert.deepEqual(ports('--port', '65535'), [65535, 0]);
 });

@@ -1,9 +1,11 @@
 import { isIP } from 'node:net';
 import { parseArgs } from 'node:util';
-import { CLIENT_PORT, CONTROL_PORT } from '@diskferry/protocol/disk-address';
+import { CLIENT_PORT, controlPortOf } from '@diskferry/protocol/disk-address';
 
 const MAX_PORT = 65_535;
 const DEFAULT_SECTOR_SIZE = 512;
+/** In memory: the key of a computer ends with its secondary OS. */
+const STATE_FOLDER = '/run/diskferry-client';
 /** What disks and the kernel's loop devices use. */
 const SECTOR_SIZES = [512, 1024, 2048, 4096] as const;
 
@@ -15,13 +17,18 @@ an inventory over a control channel.
                       computer's disks; may be given several times
   --sector-size N     sector size of plain files: ${SECTOR_SIZES.join(', ')}
                       (default ${DEFAULT_SECTOR_SIZE})
+  --state FOLDER      where the own key and those of paired servers are kept
+                      (default ${STATE_FOLDER})
+  --tls-certificates FOLDER
+                      show server-cert.pem with server-key.pem, let in who has
+                      one of ca-cert.pem, as with nbdkit and QEMU
   --insecure          plain text for everybody who can connect: no pairing, no
                       encryption; only for a network that you trust
   --writable          let everybody write to all disks; only with --insecure
                       (default: who has paired asks for a grant for one disk)
   --listen ADDRESS    listen on this address only (default: all)
   --port N            port of the disks (default ${CLIENT_PORT})
-  --control-port N    port of the control channel (default ${CONTROL_PORT})
+  --control-port N    port of the control channel (default: the next one)
   --json              print the inventory as JSON and exit
   --version           print the version and exit
   --help              print this and exit
@@ -37,6 +44,9 @@ export interface ServeOptions {
   readonly paths: readonly string[];
   /** Of plain files, in bytes. */
   readonly sectorSize: number;
+  readonly stateFolder: string;
+  /** Holds ca-cert.pem, server-cert.pem and server-key.pem. */
+  readonly certificatesFolder: string | undefined;
   /** Plain text for everybody. */
   readonly insecure: boolean;
   /** All disks for everybody, without grants; only with `insecure`. */
@@ -67,15 +77,22 @@ export function parseCommandLine(args: readonly string[]): Command {
   if (writable && !insecure) {
     throw new UsageError('--writable lets everybody write to all disks, so it is only taken with --insecure');
   }
+  const certificatesFolder = flags['tls-certificates'];
+  if (certificatesFolder !== undefined && insecure) {
+    throw new UsageError('--tls-certificates and --insecure exclude each other');
+  }
+  const port = parsePort('--port', flags.port) ?? CLIENT_PORT;
   return {
     action: flags.json === true ? 'json' : 'serve',
     paths,
     sectorSize: parseSectorSize(flags['sector-size']),
+    stateFolder: flags.state ?? STATE_FOLDER,
+    certificatesFolder,
     insecure,
     writable,
     host: parseHost(flags.listen),
-    port: parsePort('--port', flags.port) ?? CLIENT_PORT,
-    controlPort: parsePort('--control-port', flags['control-port']) ?? CONTROL_PORT,
+    port,
+    controlPort: parsePort('--control-port', flags['control-port']) ?? controlPortOf(port),
   };
 }
 
@@ -86,6 +103,8 @@ function parseFlags(args: readonly string[]) {
       options: {
         disk: { type: 'string', multiple: true },
         'sector-size': { type: 'string' },
+        state: { type: 'string' },
+        'tls-certificates': { type: 'string' },
         insecure: { type: 'boolean' },
         writable: { type: 'boolean' },
         listen: { type: 'string' },

@@ -1,3 +1,5 @@
+import { accessStatus, grantStatus } from './access/access-status.ts';
+import { configuredAccess } from './access/configured-access.ts';
 import type { ServeOptions } from './command-line.ts';
 import { startControlServer } from './control/control-server.ts';
 import { openBlockDisk } from './disks/block-disk.ts';
@@ -20,34 +22,47 @@ export interface ImagingClient {
  *
  * @param print writes text to the screen
  * @throws {NamedDiskError} for a disk that cannot be served
+ * @throws {AccessSetupError} for keys that cannot be used
  * @throws {ListenError} for a port that cannot be used
  */
 export async function startImagingClient(
   options: ServeOptions,
   print: (text: string) => void,
 ): Promise<ImagingClient> {
-  const { host, writable } = options;
+  const { host } = options;
   const listDisks = createDiskList(options);
-  const pool = new DiskPool((disk) => openBlockDisk(disk, { writable }));
+  const access = await configuredAccess(options);
+  const pool = new DiskPool(openBlockDisk);
   const book = new ActivityBook();
   const readInventory = inventoryReader(listDisks);
 
   const disks = await startDiskServer({
     port: options.port,
     host,
-    catalogFor: (peer) => diskCatalog({ listDisks, pool, book, peer }),
+    access,
+    catalogFor: (peer) => diskCatalog({ listDisks, pool, book, access, peer }),
   });
   const control = await startControlServer({
     port: options.controlPort,
     host,
     version: VERSION,
     readInventory,
+    listDisks,
+    access,
   }).catch(async (error: unknown) => {
     await disks.close();
     throw error;
   });
   const screen = startScreen({
-    readState: () => ({ version: VERSION, inventory: readInventory(), port: disks.port, host, writable }),
+    readState: () => ({
+      version: VERSION,
+      inventory: readInventory(),
+      port: disks.port,
+      controlPort: control.port,
+      host,
+      access: accessStatus(access),
+      grants: grantStatus(access),
+    }),
     book,
     print,
   });

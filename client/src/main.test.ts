@@ -87,7 +87,7 @@ for (const option of ['--port', '--control-port']) {
     const taken = String((other.address() as AddressInfo).port);
     const free = option === '--port' ? '--control-port' : '--port';
     const disk = makeDisk(`in-use${option}.img`);
-    const args = ['--listen', '127.0.0.1', '--disk', disk, free, '0', option, taken];
+    const args = ['--insecure', '--listen', '127.0.0.1', '--disk', disk, free, '0', option, taken];
     const { exitCode, stderr } = await runClient(...args);
     other.close();
     assert.equal(exitCode, 1);

@@ -1,4 +1,5 @@
 import './thread-pool.ts';
+import { AccessSetupError } from './access/configured-access.ts';
 import { HELP, parseCommandLine, type ServeOptions, UsageError } from './command-line.ts';
 import { createDiskList, type DiskListOptions } from './disks/disk-list.ts';
 import { NamedDiskError } from './disks/named-disk.ts';
@@ -44,7 +45,10 @@ function print(text: string): void {
 
 function fail(error: unknown): void {
   const expected =
-    error instanceof UsageError || error instanceof NamedDiskError || error instanceof ListenError;
+    error instanceof UsageError ||
+    error instanceof NamedDiskError ||
+    error instanceof AccessSetupError ||
+    error instanceof ListenError;
   console.error(`imaging-client: ${expected ? error.message : ((error as Error).stack ?? String(error))}`);
   if (error instanceof UsageError) console.error('Try "imaging-client --help".');
   process.exitCode = error instanceof UsageError ? EXIT_USAGE : EXIT_FAILED;

@@ -3,6 +3,7 @@ import { type TestContext, test } from 'node:test';
 import type { Inventory } from '@diskferry/protocol/inventory';
 import { startScreen } from './screen.ts';
 import { ActivityBook } from './server/activity.ts';
+import type { StatusState } from './status.ts';
 
 const POLL_MS = 2_000;
 const INVENTORY: Inventory = {
@@ -16,13 +17,21 @@ const INVENTORY: Inventory = {
 /** A screen whose clock stands still until the test moves it. */
 function startTestScreen(context: TestContext) {
   context.mock.timers.enable({ apis: ['setInterval'] });
-  const state = { inventory: INVENTORY, fails: false };
+  const state = { inventory: INVENTORY, grants: [] as StatusState['grants'], fails: false };
   const book = new ActivityBook();
   const printed: string[] = [];
   const screen = startScreen({
     readState: () => {
       if (state.fails) throw new Error('no more file descriptors');
-      return { version: '1', inventory: state.inventory, port: 7000, host: undefined, writable: false };
+      return {
+        version: '1',
+        inventory: state.inventory,
+        port: 7000,
+        controlPort: 7001,
+        host: undefined,
+        access: { kind: 'insecure', writable: false },
+        grants: state.grants,
+      };
     },
     book,
     print: (text) => printed.push(text),
@@ -46,6 +55,17 @@ test('the status is printed at once, and again only when an address comes', (con
   state.inventory = { ...INVENTORY, nics: [{ ...nic, addresses: ['10.0.2.15'] }] };
   poll();
   assert.match(takePrinted(), /eth0 .* 10\.0\.2\.15/);
+});
+
+test('a grant is printed when it comes and when it goes', (context) => {
+  const { state, poll, takePrinted } = startTestScreen(context);
+  takePrinted();
+  state.grants = [{ disk: 'sda', job: 'deploy-7', description: 'web.qcow2' }];
+  poll();
+  assert.match(takePrinted(), /job deploy-7 WRITES to sda/);
+  state.grants = [];
+  poll();
+  assert.doesNotMatch(takePrinted(), /WRITES/);
 });
 
 test('what a server reads is printed while it changes, not at every poll', (context) => {

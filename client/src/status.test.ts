@@ -20,6 +20,8 @@ const NIC: NicInfo = {
   addresses: ['fe80::5054:ff:fe12:3456', '10.0.2.15'],
 };
 
+const FINGERPRINT = '0123456789abcdef'.repeat(4);
+
 function state(inventory: Partial<Inventory> = {}, rest: Partial<StatusState> = {}): StatusState {
   return {
     version: '1.2.3',
@@ -32,8 +34,10 @@ function state(inventory: Partial<Inventory> = {}, rest: Partial<StatusState> = 
       ...inventory,
     },
     port: 7000,
+    controlPort: 7001,
     host: undefined,
-    writable: false,
+    access: { kind: 'keyed', code: '7KQ2-MD9X', fingerprint: FINGERPRINT, paired: [] },
+    grants: [],
     ...rest,
   };
 }
@@ -47,12 +51,14 @@ test('the screen says what the computer is, what it has and what to type on the 
       'Computer: Dell Inc. OptiPlex 7010, serial ABC, 8.0 GB memory, UEFI',
       'Network:',
       '  eth0  52:54:00:12:34:56  10.0.2.15  fe80::5054:ff:fe12:3456',
-      'Disks (read-only):',
+      'Disks (read-only, unless a job below writes):',
       '  sda       500.1 GB  ST500DM002-1BD14, sata, serial Z3TABCDE',
       '',
+      'Pairing code: 7KQ2-MD9X',
+      `Fingerprint:  ${FINGERPRINT}`,
+      'Paired with:  nobody yet',
       'On the server, type:',
-      '  diskferry capture /dev/sda@10.0.2.15 sda.qcow2',
-      '',
+      '  diskferry capture /dev/sda@10.0.2.15 sda.qcow2 --pair 7KQ2-MD9X',
       'waiting for the server',
       '',
     ].join('\n'),
@@ -66,11 +72,20 @@ test('a full screen fits 80 columns and 25 lines, and says what it left out', ()
     model: 'M'.repeat(100),
   }));
   const nics = Array.from({ length: 12 }, (_, index) => ({ ...NIC, name: `eth${index}` }));
-  const text = statusText(state({ disks, nics }));
+  const grants = disks.map(({ name: disk }) => ({ disk, job: 'deploy-1', description: 'D'.repeat(200) }));
+  const access = {
+    kind: 'keyed',
+    code: '7KQ2-MD9X',
+    fingerprint: FINGERPRINT,
+    paired: Array<string>(20).fill('10.0.0.2'),
+    authority: 'CN=lab',
+  } as const;
+  const text = statusText(state({ disks, nics }, { grants, access }));
   const lines = text.split('\n');
   assert.ok(lines.length <= 25, `${lines.length} lines`);
   assert.ok(lines.every((line) => line.length < 80));
-  assert.match(text, /and 32 more disks\n/);
+  assert.match(text, /and 35 more disks\n/);
+  assert.match(text, /and 39 more jobs that write\n/);
   assert.match(text, /and 9 more network cards\n/);
   assert.match(text, /waiting for the server/);
 });
@@ -95,15 +110,22 @@ test('what is missing is said', () => {
   assert.match(text, /no disk was found/);
 });
 
-test('an address is given as it has to be typed: with an unusual port, in IPv6, of a plain file', () => {
-  const typed = (text: string): string | undefined => /capture (.*)\n/.exec(text)?.[1];
-  assert.equal(typed(statusText(state({}, { port: 7005 }))), '/dev/sda@10.0.2.15:7005 sda.qcow2');
+test('a command is given as it has to be typed: with unusual ports, in IPv6, of a plain file, for plain text', () => {
+  const typed = (...parameters: Parameters<typeof state>): string | undefined =>
+    /capture ([^]*)\nwaiting/.exec(statusText(state(...parameters)))?.[1];
+  const pair = '--pair 7KQ2-MD9X';
+  assert.equal(typed({}, { port: 7005, controlPort: 7006 }), `/dev/sda@10.0.2.15:7005 sda.qcow2 ${pair}`);
+  assert.equal(
+    typed({}, { controlPort: 9999 }),
+    `/dev/sda@10.0.2.15 sda.qcow2 \\\n  ${pair} \\\n  --control-port 9999`,
+    'on several lines, as a shell takes it, rather than cut',
+  );
   const nics = [{ ...NIC, addresses: ['2001:db8::1'] }];
-  assert.equal(typed(statusText(state({ nics }))), '/dev/sda@[2001:db8::1] sda.qcow2');
+  assert.equal(typed({ nics }), `/dev/sda@[2001:db8::1] sda.qcow2 ${pair}`);
   const disks = [{ ...DISK, name: 'disk.img', transport: 'file' as const }];
   assert.equal(
-    typed(statusText(state({ disks }, { host: '127.0.0.1' }))),
-    'nbd://127.0.0.1:7000/disk.img disk.img.qcow2',
+    typed({ disks }, { host: '127.0.0.1', access: { kind: 'insecure', writable: false } }),
+    'nbd://127.0.0.1:7000/disk.img disk.img.qcow2 --insecure',
   );
 });
 
@@ -115,8 +137,33 @@ test('the disk to capture is not the USB stick that stands first', () => {
   assert.match(statusText(state({ disks })), /capture \/dev\/sdb@/);
 });
 
-test('a write grant is shown', () => {
-  assert.match(statusText(state({}, { writable: true })), /Disks \(a server may write to them\):/);
+test('who has paired and which job writes are shown', () => {
+  const grants = [{ disk: 'sda', job: 'deploy-7', description: 'image web.qcow2 is written' }];
+  const access = {
+    kind: 'keyed',
+    code: '7KQ2-MD9X',
+    fingerprint: FINGERPRINT,
+    paired: ['10.0.0.2', '10.0.0.3'],
+    authority: 'CN=lab',
+  } as const;
+  const text = statusText(state({}, { grants, access }));
+  assert.match(text, /job deploy-7 WRITES to sda: image web\.qcow2 is written\n/);
+  assert.match(text, /Paired with: {2}certificates of CN=lab, 10\.0\.0\.2, 10\.0\.0\.3\n/);
+});
+
+test('plain text is said loudly, and who may write then', () => {
+  const text = (writable: boolean) => statusText(state({}, { access: { kind: 'insecure', writable } }));
+  assert.match(text(false), /INSECURE: no encryption, and whoever reaches this computer reads its disks\n/);
+  assert.match(text(false), /Disks \(read-only\):/);
+  assert.match(text(true), /Disks \(ANYBODY may write to them\):/);
+  assert.doesNotMatch(text(false), /Pairing code|--pair/);
+});
+
+test('a managed computer shows its server and no command', () => {
+  const access = { kind: 'managed', server: 'images.example:7443', state: 'connected' } as const;
+  const text = statusText(state({}, { access }));
+  assert.match(text, /Server: images\.example:7443\n +connected\nwaiting for the server\n/);
+  assert.doesNotMatch(text, /type|Pairing/);
 });
 
 test('the use of a disk is one line, and its errors another', () => {

@@ -7,6 +7,11 @@ export const CLIENT_PORT = 7000;
 /** The port of an imaging client's control channel. */
 export const CONTROL_PORT = 7001;
 
+/** The port of a control channel, unless it is told: the one after that of the disks; 0, any free one, for 0. */
+export function controlPortOf(diskPort: number): number {
+  return diskPort === 0 || diskPort === MAX_PORT ? 0 : diskPort + CONTROL_PORT - CLIENT_PORT;
+}
+
 const MAX_PORT = 65535;
 /** The NBD specification's limit of a string, in bytes of UTF-8. */
 const MAX_EXPORT_NAME_BYTES = 4096;

@@ -9,6 +9,7 @@ import {
 } from '@diskferry/protocol/control';
 import type { Inventory } from '@diskferry/protocol/inventory';
 import { WebSocket } from 'ws';
+import { openAccess } from '../access/access.ts';
 import { startControlServer } from './control-server.ts';
 
 const INVENTORY: Inventory = {
@@ -48,6 +49,8 @@ async function withServer(
     host: '127.0.0.1',
     version: '1.2.3',
     readInventory: () => INVENTORY,
+    listDisks: () => [],
+    access: openAccess({ writable: false }),
     ...options,
   });
   try {

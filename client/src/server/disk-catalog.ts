@@ -1,6 +1,11 @@
+import type { Disk } from '@diskferry/protocol/disk';
 import type { ExportCatalog } from '@diskferry/protocol/nbd/export-catalog';
+import type { Access } from '../access/access.ts';
+import { grantedDisk } from '../access/granted-disk.ts';
+import type { Peer } from '../access/peer.ts';
 import { describeDisk } from '../disks/disk-description.ts';
 import type { DiskList } from '../disks/disk-list.ts';
+import type { LocalDisk } from '../disks/local-disk.ts';
 import type { ActivityBook } from './activity.ts';
 import { countedDisk } from './counted-disk.ts';
 import type { DiskPool } from './disk-pool.ts';
@@ -9,24 +14,50 @@ export interface DiskCatalogOptions {
   readonly listDisks: DiskList;
   readonly pool: DiskPool;
   readonly book: ActivityBook;
-  /** Address of the server at the other end of the connection. */
-  readonly peer: string;
+  readonly access: Pick<Access, 'grants' | 'writable'>;
+  /** The server at the other end of the connection. */
+  readonly peer: Peer;
 }
 
-/** The disks as one connection sees them: an export each, opened when the server chooses it. */
-export function diskCatalog({ listDisks, pool, book, peer }: DiskCatalogOptions): ExportCatalog {
+/**
+ * The disks as one peer sees them: a read-only export each, opened when the peer chooses it, and those not listed
+ * for which it has a grant, which can be written.
+ */
+export function diskCatalog(options: DiskCatalogOptions): ExportCatalog {
+  const { listDisks, book } = options;
   return {
     list: async () => listDisks().map(({ info }) => ({ name: info.name, description: describeDisk(info) })),
     open: async (name) => {
-      const local = listDisks().find(({ info }) => info.name === name);
-      if (local === undefined) return undefined;
+      const choice = chooseDisk(name, options);
+      if (choice === undefined) return undefined;
+      const disk = choice.local.info.name;
       try {
-        const disk = await pool.borrow(local);
-        return countedDisk(disk, book.begin(name, peer), book);
+        return countedDisk(await choice.open(), book.begin(disk, options.peer.name), book);
       } catch (error) {
-        book.fail(name, error instanceof Error ? error.message : String(error));
+        book.fail(disk, error instanceof Error ? error.message : String(error));
         throw error;
       }
     },
+  };
+}
+
+interface Choice {
+  readonly local: LocalDisk;
+  open(): Promise<Disk>;
+}
+
+function chooseDisk(name: string, { listDisks, pool, access, peer }: DiskCatalogOptions): Choice | undefined {
+  const plain = listDisks().find(({ info }) => info.name === name);
+  if (plain !== undefined) {
+    return { local: plain, open: () => pool.borrow(plain, { writable: access.writable }) };
+  }
+  const grant = access.grants.find(peer, name);
+  const granted = listDisks().find(
+    ({ info, generation }) => info.name === grant?.disk && generation === grant.generation,
+  );
+  if (grant === undefined || granted === undefined) return undefined;
+  return {
+    local: granted,
+    open: async () => grantedDisk(await pool.borrow(granted, { writable: true }), grant),
   };
 }

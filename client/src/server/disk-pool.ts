@@ -1,7 +1,12 @@
 import type { Disk } from '@diskferry/protocol/disk';
 import type { LocalDisk } from '../disks/local-disk.ts';
 
-type OpenDisk = (disk: LocalDisk) => Promise<Disk>;
+/** Whether the disk is opened for writing. */
+interface BorrowOptions {
+  readonly writable: boolean;
+}
+
+type OpenDisk = (disk: LocalDisk, options: BorrowOptions) => Promise<Disk>;
 
 interface PooledDisk {
   readonly disk: Promise<Disk>;
@@ -9,7 +14,7 @@ interface PooledDisk {
 }
 
 /**
- * Opens each disk for its first user and closes it after its last. A disk that takes an unplugged one's name is
+ * Opens each disk for its first user and closes it after its last, for reading and for writing separately. A disk that takes an unplugged one's name is
  * another disk: who still uses the old one keeps it.
  */
 export class DiskPool {
@@ -22,9 +27,9 @@ export class DiskPool {
   }
 
   /** A view of the disk that is the caller's own: closing it does not close the disk for others. */
-  async borrow(local: LocalDisk): Promise<Disk> {
-    const key = `${local.path} ${local.generation}`;
-    const pooled = this.#pooled.get(key) ?? this.#open(key, local);
+  async borrow(local: LocalDisk, options: BorrowOptions = { writable: false }): Promise<Disk> {
+    const key = `${local.path} ${local.generation} ${options.writable ? 'rw' : 'ro'}`;
+    const pooled = this.#pooled.get(key) ?? this.#open(key, local, options);
     pooled.users++;
     try {
       return borrowed(await pooled.disk, () => this.#giveBack(key, pooled));
@@ -34,10 +39,10 @@ export class DiskPool {
     }
   }
 
-  #open(key: string, local: LocalDisk): PooledDisk {
+  #open(key: string, local: LocalDisk, options: BorrowOptions): PooledDisk {
     // A block device open for writing cannot be opened a second time before it is closed.
     const closed = this.#closing.get(key) ?? Promise.resolve();
-    const pooled: PooledDisk = { disk: closed.then(() => this.#openDisk(local)), users: 0 };
+    const pooled: PooledDisk = { disk: closed.then(() => this.#openDisk(local, options)), users: 0 };
     this.#pooled.set(key, pooled);
     return pooled;
   }

@@ -3,9 +3,13 @@ import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { test } from 'node:test';
 import type { ExportCatalog } from '@diskferry/protocol/nbd/export-catalog';
+import { listExports } from '@diskferry/protocol/nbd/client';
+import { openAccess } from '../access/access.ts';
+import type { Peer } from '../access/peer.ts';
 import { startDiskServer } from './disk-server.ts';
 
 const NO_DISKS: ExportCatalog = { list: async () => [], open: async () => undefined };
+const OPEN = { access: openAccess({ writable: false }), catalogFor: () => NO_DISKS };
 const BOUND = { signal: AbortSignal.timeout(30_000) };
 
 async function greeting(socket: Socket): Promise<string> {
@@ -14,7 +18,7 @@ async function greeting(socket: Socket): Promise<string> {
 }
 
 test('garbage and a reset on one connection leave the others and the server alone', async () => {
-  const server = await startDiskServer({ port: 0, host: '127.0.0.1', catalogFor: () => NO_DISKS });
+  const server = await startDiskServer({ port: 0, host: '127.0.0.1', ...OPEN });
   const sockets = [0, 1, 2].map(() => connect(server.port, '127.0.0.1'));
   const [garbage, reset, quiet] = sockets as [Socket, Socket, Socket];
   await Promise.all(sockets.map(greeting));
@@ -31,7 +35,7 @@ test('connections over the limit are closed at once, and one that ends makes roo
   const server = await startDiskServer({
     port: 0,
     host: '127.0.0.1',
-    catalogFor: () => NO_DISKS,
+    ...OPEN,
     maxConnections: 1,
   });
   const first = connect(server.port, '127.0.0.1');
@@ -50,7 +54,7 @@ test('connections over the limit are closed at once, and one that ends makes roo
 });
 
 test('closing ends connections that are open', async () => {
-  const server = await startDiskServer({ port: 0, host: '127.0.0.1', catalogFor: () => NO_DISKS });
+  const server = await startDiskServer({ port: 0, host: '127.0.0.1', ...OPEN });
   const socket = connect(server.port, '127.0.0.1');
   await greeting(socket);
   socket.on('error', () => {});
@@ -59,16 +63,14 @@ test('closing ends connections that are open', async () => {
   await closed;
 });
 
-test('the catalog is told the address of the server, IPv4 without the IPv6 prefix', async () => {
+test('the catalog is told who is there, by its address, IPv4 without the IPv6 prefix', async () => {
   const peers: string[] = [];
-  const catalogFor = (peer: string): ExportCatalog => {
-    peers.push(peer);
+  const catalogFor = ({ name }: Peer): ExportCatalog => {
+    peers.push(name);
     return NO_DISKS;
   };
-  const server = await startDiskServer({ port: 0, catalogFor });
-  const socket = connect(server.port, '127.0.0.1');
-  await greeting(socket);
-  socket.destroy();
+  const server = await startDiskServer({ ...OPEN, port: 0, catalogFor });
+  await listExports({ host: '127.0.0.1', port: server.port });
   await server.close();
   assert.deepEqual(peers, ['127.0.0.1']);
 });

@@ -1,9 +1,11 @@
 import { createServer, type Socket } from 'node:net';
 import { totalmem } from 'node:os';
 import { debuglog } from 'node:util';
-import type { ExportCatalog } from '@diskferry/protocol/nbd/export-catalog';
+import type { Admission, ExportCatalog } from '@diskferry/protocol/nbd/export-catalog';
 import { serveConnection } from '@diskferry/protocol/nbd/server';
-import { listen } from './listen.ts';
+import type { Access, PeerConnection } from '../access/access.ts';
+import { AccessError, type Peer } from '../access/peer.ts';
+import { listen, peerAddress } from './listen.ts';
 
 const debug = debuglog('diskferry:server');
 
@@ -19,7 +21,9 @@ const KEEP_ALIVE_AFTER_MS = 30_000;
 export interface DiskServerOptions {
   readonly port: number;
   readonly host?: string | undefined;
-  readonly catalogFor: (peer: string) => ExportCatalog;
+  readonly access: Pick<Access, 'tls' | 'identify'>;
+  /** The disks as a peer sees them. */
+  readonly catalogFor: (peer: Peer) => ExportCatalog;
   readonly maxConnections?: number;
 }
 
@@ -35,12 +39,12 @@ export interface DiskServer {
  * @throws {ListenError}
  */
 export async function startDiskServer(options: DiskServerOptions): Promise<DiskServer> {
-  const { catalogFor, maxConnections = affordableConnections() } = options;
+  const { maxConnections = affordableConnections() } = options;
   const connections = new Map<Socket, Promise<void>>();
   const server = createServer(
     { noDelay: true, keepAlive: true, keepAliveInitialDelay: KEEP_ALIVE_AFTER_MS },
     (socket) => {
-      const served = serveSocket(socket, catalogFor).finally(() => connections.delete(socket));
+      const served = serveSocket(socket, options).finally(() => connections.delete(socket));
       connections.set(socket, served);
     },
   );
@@ -65,21 +69,27 @@ function affordableConnections(): number {
   return Math.min(MAX_CONNECTIONS, Math.floor(totalmem() / 2 / BYTES_PER_CONNECTION));
 }
 
-async function serveSocket(socket: Socket, catalogFor: DiskServerOptions['catalogFor']): Promise<void> {
-  const peer = peerOf(socket);
+async function serveSocket(socket: Socket, options: DiskServerOptions): Promise<void> {
+  const address = peerAddress(socket);
   // An error event without a listener would end the process; serveConnection may be done before it comes.
-  socket.on('error', (error) => debug('%s: %s', peer, error.message));
+  socket.on('error', (error) => debug('%s: %s', address, error.message));
   try {
-    const catalog = catalogFor(peer);
-    await serveConnection(socket, () => ({ catalog }), { maxBytesInFlight: MAX_BYTES_IN_FLIGHT });
+    await serveConnection(socket, (secured) => admit({ secured, address }, options), {
+      maxBytesInFlight: MAX_BYTES_IN_FLIGHT,
+    });
   } catch (error) {
-    debug('%s: %s', peer, error instanceof Error ? error.message : error);
+    debug('%s: %s', address, error instanceof Error ? error.message : error);
   } finally {
     socket.destroy();
   }
 }
 
-/** IPv4 addresses come as "::ffff:10.0.2.2" from a socket that serves both protocols. */
-function peerOf({ remoteAddress = 'unknown' }: Socket): string {
-  return remoteAddress.replace(/^::ffff:(?=\d+\.)/, '');
+/** Who is not known sees no disk, and is told why. */
+function admit(connection: PeerConnection, { access, catalogFor }: DiskServerOptions): Admission {
+  try {
+    return { catalog: catalogFor(access.identify(connection)) };
+  } catch (error) {
+    if (error instanceof AccessError) return { refusal: error.message };
+    throw error;
+  }
 }

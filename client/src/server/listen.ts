@@ -1,4 +1,4 @@
-import type { AddressInfo, Server } from 'node:net';
+import type { AddressInfo, Server, Socket } from 'node:net';
 
 /** A port cannot be listened on; `code` is `LISTEN_FAILED`. */
 export class ListenError extends Error {
@@ -48,4 +48,9 @@ function reasonOf(error: NodeJS.ErrnoException, host: string | undefined, option
     ENOTFOUND: notOurs,
   };
   return reasons[error.code ?? ''] ?? error.message;
+}
+
+/** The address of the other side. IPv4 comes as "::ffff:10.0.2.2" from a socket that serves both protocols. */
+export function peerAddress({ remoteAddress = 'unknown' }: Pick<Socket, 'remoteAddress'>): string {
+  return remoteAddress.replace(/^::ffff:(?=\d+\.)/, '');
 }

@@ -9,6 +9,7 @@ const BOUND_MS = 30_000;
 export interface ClientProcess {
   /** Port of the disks. */
   readonly port: number;
+  readonly controlPort: number;
   /** All that it has printed so far. */
   output(): string;
   /** Resolves when it has printed something that matches. */
@@ -18,10 +19,15 @@ export interface ClientProcess {
 }
 
 /**
- * Starts the imaging client as a process on free ports of the loopback address, and waits until it is ready. Not
- * through `run`, because it stays.
+ * Starts the imaging client as a process in plain text on free ports of the loopback address, and waits until it is
+ * ready.
  */
 export async function startClientProcess(...args: string[]): Promise<ClientProcess> {
+  return startKeyedClientProcess('--insecure', ...args);
+}
+
+/** The same without `--insecure`. Not through `run`, because it stays. */
+export async function startKeyedClientProcess(...args: string[]): Promise<ClientProcess> {
   const child = spawn(
     process.execPath,
     [MAIN, '--listen', '127.0.0.1', '--port', '0', '--control-port', '0', ...args],
@@ -40,8 +46,11 @@ export async function startClientProcess(...args: string[]): Promise<ClientProce
     while (!pattern.test(output)) await Promise.race([once(child.stdout, 'data', { signal }), ended]);
   }
   await printed(/waiting for the server/);
+  const port = Number(/127\.0\.0\.1:(\d+)/.exec(output)?.[1]);
+  const controlPort = Number(/--control-port (\d+)/.exec(output)?.[1] ?? port + 1);
   return {
-    port: Number(/127\.0\.0\.1:(\d+)/.exec(output)?.[1]),
+    port,
+    controlPort,
     output: () => output,
     printed,
     end: async (signal = 'SIGTERM') => {

@@ -8,7 +8,7 @@ const BOUND_MS = 30_000;
 
 /** Runs our imaging client on a file until the test ends. Returns HOST:PORT. */
 export async function startImagingClient(test: TestContext, file: string): Promise<string> {
-  const words = ['--disk', file, '--listen', '127.0.0.1', '--port', '0', '--control-port', '0'];
+  const words = ['--insecure', '--disk', file, '--listen', '127.0.0.1', '--port', '0', '--control-port', '0'];
   const child = spawn(process.execPath, [MAIN, ...words], { stdio: ['ignore', 'pipe', 'inherit'] });
   test.after(() => child.kill('SIGKILL'));
   let output = '';
