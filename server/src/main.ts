@@ -7,12 +7,15 @@ import { bootCommand } from './cli/boot-command.ts';
 import { captureCommand } from './cli/capture-command.ts';
 import { cleanupCommand } from './cli/cleanup-command.ts';
 import { type CliCommand, parseInvocation } from './cli/command.ts';
+import { computersCommand } from './cli/computers-command.ts';
 import { detachCommand } from './cli/detach-command.ts';
 import { disksCommand } from './cli/disks-command.ts';
+import { enrolCommand } from './cli/enrol-command.ts';
 import { commandHelp, programHelp } from './cli/help.ts';
 import { abortOnInterrupt } from './cli/interrupt.ts';
 import { inventoryCommand } from './cli/inventory-command.ts';
 import { print, printJson, printNote } from './cli/output.ts';
+import { serveCommand } from './cli/serve-command.ts';
 import { InterruptedError } from './interrupted-error.ts';
 import { RefusedError } from './refused-error.ts';
 
@@ -23,6 +26,9 @@ const COMMANDS: readonly CliCommand[] = [
   attachCommand,
   detachCommand,
   bootCommand,
+  serveCommand,
+  computersCommand,
+  enrolCommand,
   cleanupCommand,
 ];
 

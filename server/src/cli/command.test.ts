@@ -35,6 +35,15 @@ test('missing and surplus operands are refused with the usage line', () => {
   assert.throws(() => parse('a', 'b', 'c'), { code: 'USAGE' });
 });
 
+test('an operand in square brackets may be missing', () => {
+  const optional = { ...command, operands: ['ADDRESS', '[IMAGE]'] };
+  const count = (...words: string[]) => parseInvocation(optional, words, signal).positionals.length;
+  assert.equal(count('a'), 1);
+  assert.equal(count('a', 'b'), 2);
+  assert.throws(() => count(), { code: 'USAGE' });
+  assert.throws(() => count('a', 'b', 'c'), { code: 'USAGE' });
+});
+
 test('an unknown option is refused and the help is named', () => {
   assert.throws(() => parse('a', 'b', '--jsno'), {
     code: 'USAGE',

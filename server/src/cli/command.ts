@@ -22,7 +22,7 @@ export interface CliOption {
 /** One command of the command line, described as data so that help and parsing agree. */
 export interface CliCommand {
   readonly name: string;
-  /** The words after the name, such as ["ADDRESS", "IMAGE"]. */
+  /** The words after the name, such as ["ADDRESS", "IMAGE"]; one in square brackets may be missing. */
   readonly operands: readonly string[];
   readonly summary: string;
   /** Paragraphs below the summary in the command's help. */
@@ -64,7 +64,8 @@ export function parseInvocation(
     throw new UsageError(`${sentence}; see diskferry ${command.name} --help`);
   }
   const { positionals } = parsed;
-  if (positionals.length !== command.operands.length) {
+  const required = command.operands.filter((operand) => !operand.startsWith('['));
+  if (positionals.length < required.length || positionals.length > command.operands.length) {
     throw new UsageError(
       `${command.name} takes ${command.operands.join(' and ') || 'no operands'}, not ${positionals.length} words; ` +
         `usage: ${usageLine(command)}`,
