@@ -53,9 +53,9 @@ export interface Disk {
    */
   readCached?(offset: number, target: Uint8Array): boolean;
   /**
-   * Puts `header` and then the bytes of the range on a socket without copying them, as far as this can be done at
-   * once: the bytes lie in memory and the socket takes them. Returns how many bytes of header and range together were
-   * taken, 0 if none; the caller sends the rest in the usual way. Never waits.
+   * Puts `header` and then the bytes of the range on a socket, as far as this can be done at once: the bytes lie in
+   * memory and the socket takes them. Saves a copy of the bytes. Returns how many bytes of header and range together
+   * were taken, 0 if none; the caller sends the rest in the usual way. Never waits.
    *
    * @param socket file descriptor of a non-blocking stream socket on which nothing waits to be sent
    */

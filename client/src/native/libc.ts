@@ -12,8 +12,7 @@ const DEFINITIONS = {
   mmap: { arguments: ['u64', 'u64', 'i32', 'i32', 'i32', 'i64'], return: 'i64' },
   munmap: { arguments: ['u64', 'u64'], return: 'i32' },
   preadv2: { arguments: ['i32', 'pointer', 'i32', 'i64', 'i32'], return: 'i64' },
-  send: { arguments: ['i32', 'pointer', 'u64', 'i32'], return: 'i64' },
-  sendfile: { arguments: ['i32', 'i32', 'pointer', 'u64'], return: 'i64' },
+  sendmsg: { arguments: ['i32', 'pointer', 'i32'], return: 'i64' },
 } as const;
 
 /**
