@@ -9,6 +9,7 @@ test('without options the disks of the computer are served read-only on the usua
     sectorSize: 512,
     stateFolder: '/run/diskferry-client',
     certificatesFolder: undefined,
+    managed: undefined,
     insecure: false,
     writable: false,
     host: undefined,
@@ -26,6 +27,7 @@ test('every option is understood', () => {
     sectorSize: 4096,
     stateFolder: '/tmp/s',
     certificatesFolder: undefined,
+    managed: undefined,
     insecure: true,
     writable: true,
     host: '::1',
@@ -34,6 +36,17 @@ test('every option is understood', () => {
   });
   assert.deepEqual(parseCommandLine(['--help', '--port', 'x']), { action: 'help' });
   assert.deepEqual(parseCommandLine(['--version']), { action: 'version' });
+});
+
+const MANAGED = ['--server', 'lab:1', '--ca', 'ca.pem', '--enrolment', 'secret'];
+
+test('a server to dial comes with its authority and a secret', () => {
+  const command = parseCommandLine(MANAGED);
+  assert.deepEqual('managed' in command && command.managed, {
+    server: 'lab:1',
+    ca: 'ca.pem',
+    enrolment: 'secret',
+  });
 });
 
 test('a wrong command line is refused with a sentence that names the option', () => {
@@ -47,6 +60,10 @@ test('a wrong command line is refused with a sentence that names the option', ()
     [['--sector-size', '4096'], /give one with --disk/],
     [['--writable'], /--writable .* only taken with --insecure/],
     [['--tls-certificates', 'x', '--insecure'], /exclude each other/],
+    [['--server', 'lab'], /--server, --ca and --enrolment belong together/],
+    [['--ca', 'x', '--enrolment', 'y'], /--server, --ca and --enrolment belong together/],
+    [[...MANAGED, '--insecure'], /--insecure has no meaning with --server/],
+    [[...MANAGED, '--port', '7000'], /--port has no meaning with --server/],
     [['--listen', 'localhost'], /--listen localhost is not an IP address/],
   ] as const) {
     assert.throws(() => parseCommandLine(args), { code: 'USAGE', message });

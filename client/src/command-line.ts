@@ -1,6 +1,7 @@
 import { isIP } from 'node:net';
 import { parseArgs } from 'node:util';
 import { CLIENT_PORT, controlPortOf } from '@diskferry/protocol/disk-address';
+import type { ManagedOptions } from './managed/managed-settings.ts';
 
 const MAX_PORT = 65_535;
 const DEFAULT_SECTOR_SIZE = 512;
@@ -22,6 +23,10 @@ an inventory over a control channel.
   --tls-certificates FOLDER
                       show server-cert.pem with server-key.pem, let in who has
                       one of ca-cert.pem, as with nbdkit and QEMU
+  --server HOST[:PORT]
+                      dial this server and listen nowhere, with these two:
+  --ca FILE           certificate of the authority that vouches for the server
+  --enrolment FILE    the secret that admits this computer there
   --insecure          plain text for everybody who can connect: no pairing, no
                       encryption; only for a network that you trust
   --writable          let everybody write to all disks; only with --insecure
@@ -47,6 +52,8 @@ export interface ServeOptions {
   readonly stateFolder: string;
   /** Holds ca-cert.pem, server-cert.pem and server-key.pem. */
   readonly certificatesFolder: string | undefined;
+  /** The server that is dialled; without it, servers come to the ports. */
+  readonly managed: ManagedOptions | undefined;
   /** Plain text for everybody. */
   readonly insecure: boolean;
   /** All disks for everybody, without grants; only with `insecure`. */
@@ -81,6 +88,7 @@ export function parseCommandLine(args: readonly string[]): Command {
   if (certificatesFolder !== undefined && insecure) {
     throw new UsageError('--tls-certificates and --insecure exclude each other');
   }
+  const managed = parseManaged(flags);
   const port = parsePort('--port', flags.port) ?? CLIENT_PORT;
   return {
     action: flags.json === true ? 'json' : 'serve',
@@ -88,6 +96,7 @@ export function parseCommandLine(args: readonly string[]): Command {
     sectorSize: parseSectorSize(flags['sector-size']),
     stateFolder: flags.state ?? STATE_FOLDER,
     certificatesFolder,
+    managed,
     insecure,
     writable,
     host: parseHost(flags.listen),
@@ -105,6 +114,9 @@ function parseFlags(args: readonly string[]) {
         'sector-size': { type: 'string' },
         state: { type: 'string' },
         'tls-certificates': { type: 'string' },
+        server: { type: 'string' },
+        ca: { type: 'string' },
+        enrolment: { type: 'string' },
         insecure: { type: 'boolean' },
         writable: { type: 'boolean' },
         listen: { type: 'string' },
@@ -120,6 +132,22 @@ function parseFlags(args: readonly string[]) {
     const [sentence = ''] = (error as Error).message.split('. ');
     throw new UsageError(sentence.charAt(0).toLowerCase() + sentence.slice(1));
   }
+}
+
+/** Options that speak of ports or of who may come to them. */
+const STANDALONE_OPTIONS = ['insecure', 'tls-certificates', 'listen', 'port', 'control-port'] as const;
+
+function parseManaged(flags: ReturnType<typeof parseFlags>): ManagedOptions | undefined {
+  const { server, ca, enrolment } = flags;
+  if (server === undefined && ca === undefined && enrolment === undefined) return undefined;
+  if (server === undefined || ca === undefined || enrolment === undefined) {
+    throw new UsageError('--server, --ca and --enrolment belong together');
+  }
+  const standalone = STANDALONE_OPTIONS.find((name) => flags[name] !== undefined);
+  if (standalone !== undefined) {
+    throw new UsageError(`--${standalone} has no meaning with --server, where the client listens nowhere`);
+  }
+  return { server, ca, enrolment };
 }
 
 function parseSectorSize(text: string | undefined): number {

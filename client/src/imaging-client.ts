@@ -1,14 +1,14 @@
-import { accessStatus, grantStatus } from './access/access-status.ts';
-import { configuredAccess } from './access/configured-access.ts';
+import { grantStatus } from './access/access-status.ts';
 import type { ServeOptions } from './command-line.ts';
-import { startControlServer } from './control/control-server.ts';
 import { openBlockDisk } from './disks/block-disk.ts';
 import { createDiskList } from './disks/disk-list.ts';
+import type { Offer } from './doors.ts';
 import { inventoryReader } from './inventory/inventory.ts';
+import { openDiallingDoors } from './managed/dialling-doors.ts';
 import { ActivityBook } from './server/activity.ts';
 import { diskCatalog } from './server/disk-catalog.ts';
 import { DiskPool } from './server/disk-pool.ts';
-import { startDiskServer } from './server/disk-server.ts';
+import { openListeningDoors } from './server/listening-doors.ts';
 import { startScreen } from './screen.ts';
 import { VERSION } from './version.ts';
 
@@ -24,44 +24,33 @@ export interface ImagingClient {
  * @throws {NamedDiskError} for a disk that cannot be served
  * @throws {AccessSetupError} for keys that cannot be used
  * @throws {ListenError} for a port that cannot be used
+ * @throws {SettingsError} for a server that cannot be dialled with these files
  */
 export async function startImagingClient(
   options: ServeOptions,
   print: (text: string) => void,
 ): Promise<ImagingClient> {
-  const { host } = options;
+  const { host, managed, stateFolder } = options;
   const listDisks = createDiskList(options);
-  const access = await configuredAccess(options);
   const pool = new DiskPool(openBlockDisk);
   const book = new ActivityBook();
   const readInventory = inventoryReader(listDisks);
-
-  const disks = await startDiskServer({
-    port: options.port,
-    host,
-    access,
-    catalogFor: (peer) => diskCatalog({ listDisks, pool, book, access, peer }),
-  });
-  const control = await startControlServer({
-    port: options.controlPort,
-    host,
-    version: VERSION,
-    readInventory,
+  const offer: Offer = {
     listDisks,
-    access,
-  }).catch(async (error: unknown) => {
-    await disks.close();
-    throw error;
-  });
+    readInventory,
+    catalogFor: (access, peer) => diskCatalog({ listDisks, pool, book, access, peer }),
+  };
+  const doors =
+    managed === undefined
+      ? await openListeningDoors(options, offer)
+      : await openDiallingDoors({ managed, stateFolder }, offer);
   const screen = startScreen({
     readState: () => ({
       version: VERSION,
       inventory: readInventory(),
-      port: disks.port,
-      controlPort: control.port,
       host,
-      access: accessStatus(access),
-      grants: grantStatus(access),
+      ...doors.status(),
+      grants: grantStatus(doors.access),
     }),
     book,
     print,
@@ -69,7 +58,7 @@ export async function startImagingClient(
   return {
     close: async () => {
       screen.stop();
-      await Promise.all([disks.close(), control.close()]);
+      await doors.close();
     },
   };
 }

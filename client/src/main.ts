@@ -2,9 +2,11 @@ import './thread-pool.ts';
 import { AccessSetupError } from './access/configured-access.ts';
 import { HELP, parseCommandLine, type ServeOptions, UsageError } from './command-line.ts';
 import { createDiskList, type DiskListOptions } from './disks/disk-list.ts';
+import { AddressError } from '@diskferry/protocol/disk-address';
 import { NamedDiskError } from './disks/named-disk.ts';
 import { startImagingClient } from './imaging-client.ts';
 import { inventoryReader } from './inventory/inventory.ts';
+import { SettingsError } from './managed/managed-settings.ts';
 import { ListenError } from './server/listen.ts';
 import { VERSION } from './version.ts';
 
@@ -48,6 +50,8 @@ function fail(error: unknown): void {
     error instanceof UsageError ||
     error instanceof NamedDiskError ||
     error instanceof AccessSetupError ||
+    error instanceof SettingsError ||
+    error instanceof AddressError ||
     error instanceof ListenError;
   console.error(`imaging-client: ${expected ? error.message : ((error as Error).stack ?? String(error))}`);
   if (error instanceof UsageError) console.error('Try "imaging-client --help".');

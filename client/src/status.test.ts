@@ -65,6 +65,18 @@ test('the screen says what the computer is, what it has and what to type on the 
   );
 });
 
+test('a managed computer shows its server, and in full what is wrong with it', () => {
+  const trouble =
+    'lab:7443 shows a certificate that the authority of this medium has not issued: it is another server, or the medium ' +
+    'is not of this one; make one with "diskferry enrol" there';
+  const text = statusText(state({}, { access: { kind: 'managed', server: 'lab:7443', state: trouble } }));
+  const lines = text.split('\n');
+  assert.ok(lines.includes('Server: lab:7443'));
+  assert.ok(text.replaceAll(/\s+/g, ' ').includes(trouble));
+  assert.ok(lines.every((line) => line.length < 80));
+  assert.doesNotMatch(text, /Pairing code|capture/);
+});
+
 test('a full screen fits 80 columns and 25 lines, and says what it left out', () => {
   const disks = Array.from({ length: 40 }, (_, index) => ({
     ...DISK,

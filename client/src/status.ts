@@ -98,7 +98,7 @@ function accessLines(access: AccessStatus): string[] {
         `Paired with:  ${pairedNames(access).join(', ') || 'nobody yet'}`,
       ];
     case 'managed':
-      return [`Server: ${access.server}`, `        ${access.state}`];
+      return [`Server: ${access.server}`, ...wrap(access.state, '        ')];
   }
 }
 
@@ -193,6 +193,21 @@ function diskAddress({ name, transport }: DiskInfo, { host, port }: { host: stri
   if (transport === 'file') return formatDiskAddress({ transport: 'tcp', host, port, exportName: name });
   const authority = formatHostAddress({ host, port });
   return `/dev/${name}@${port === CLIENT_PORT ? authority.replace(/:\d+$/, '') : authority}`;
+}
+
+/** Lines of whole words. */
+function wrap(sentence: string, indent: string): string[] {
+  const lines: string[] = [];
+  let line = '';
+  for (const word of sentence.split(' ')) {
+    if (line !== '' && indent.length + line.length + 1 + word.length > MAX_COLUMNS) {
+      lines.push(indent + line);
+      line = word;
+    } else {
+      line += line === '' ? word : ` ${word}`;
+    }
+  }
+  return [...lines, indent + line];
 }
 
 /** An address under which a server reaches this computer: IPv4 if there is one, never a link-local one. */

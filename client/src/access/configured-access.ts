@@ -38,8 +38,17 @@ export async function configuredAccess({
   if (insecure) return openAccess({ writable });
   const servers = new PairedServers(stateFolder);
   if (certificatesFolder !== undefined) return certifiedAccess(certificatesFolder, servers);
+  return keyedAccess({ identity: await ownIdentity(stateFolder), servers });
+}
+
+/**
+ * The key of this computer, made at the first start.
+ *
+ * @throws {AccessSetupError}
+ */
+export async function ownIdentity(stateFolder: string): Promise<Identity> {
   try {
-    return keyedAccess({ identity: await loadOrCreateIdentity(stateFolder, COMMON_NAME), servers });
+    return await loadOrCreateIdentity(stateFolder, COMMON_NAME);
   } catch (error) {
     throw new AccessSetupError(
       `the key of this computer cannot be kept in ${stateFolder}`,

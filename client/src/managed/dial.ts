@@ -70,20 +70,27 @@ export function dialChannel(dialler: Dialler, channel: string): Promise<Duplex> 
       headers: { ...headers, connection: 'Upgrade', upgrade: 'nbd' },
       // A connection of its own, which nobody uses again.
       agent: false,
-      signal,
     });
+    // Not as an option: it would end the channel later, too.
+    const stop = (): void => void outgoing.destroy(signal.reason as Error);
+    signal.addEventListener('abort', stop);
+    if (signal.aborted) stop();
     const timer = setTimeout(
       () => outgoing.destroy(Object.assign(new Error('no answer'), { code: 'ETIMEDOUT' })),
       DIAL_TIMEOUT_MS,
     );
     outgoing.on('error', (error) => reject(dialFailure(server, error)));
-    outgoing.on('close', () => clearTimeout(timer));
+    const done = (): void => {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', stop);
+    };
+    outgoing.on('close', done);
     outgoing.on('response', (response) => {
       outgoing.destroy();
       reject(refusedBy(server, response.statusCode));
     });
     outgoing.on('upgrade', ({ statusCode, headers: { upgrade } }, socket, head) => {
-      clearTimeout(timer);
+      done();
       if (statusCode !== SWITCHING_PROTOCOLS || upgrade?.toLowerCase() !== 'nbd') {
         socket.destroy();
         reject(new DialError(`${formatHostAddress(server)} answers with another protocol than NBD`));

@@ -31,12 +31,18 @@ export interface ManagedClientOptions {
   readonly settings: ManagedSettings;
   readonly identity: Identity;
   readonly control: Omit<ControlChannelOptions, 'openChannel'>;
-  /**
-   * Serves NBD on a connection until it ends.
-   *
-   * @param disk the only export that it shall see; all if undefined
-   */
-  readonly serveDisks: (stream: Duplex, peer: PeerConnection, disk: string | undefined) => Promise<void>;
+  /** Serves NBD on a connection until it ends. */
+  readonly serveDisks: (channel: OpenedChannel) => Promise<void>;
+}
+
+/** A connection that the server has asked for, for one NBD session. */
+export interface OpenedChannel {
+  readonly stream: Duplex;
+  readonly peer: PeerConnection;
+  /** The only export that it shall see; all if undefined. */
+  readonly disk: string | undefined;
+  /** Ends the session kindly. */
+  readonly shutdown: AbortSignal;
 }
 
 export interface ManagedClient {
@@ -145,18 +151,14 @@ class DiallingClient {
   }
 
   async #serveDisks(stream: Duplex, disk: string | undefined): Promise<void> {
-    const { signal } = this.#dialler;
-    const stop = (): void => void stream.destroy();
     // An error event without a listener would end the process.
     stream.on('error', (error) => debug('channel: %s', error.message));
-    signal.addEventListener('abort', stop);
-    if (signal.aborted) stop();
     try {
-      await this.#options.serveDisks(stream, this.#peer, disk);
+      const shutdown = this.#dialler.signal;
+      await this.#options.serveDisks({ stream, peer: this.#peer, disk, shutdown });
     } catch (error) {
       debug('channel: %s', error instanceof Error ? error.message : error);
     } finally {
-      signal.removeEventListener('abort', stop);
       stream.destroy();
     }
   }
