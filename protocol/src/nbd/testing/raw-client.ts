@@ -32,7 +32,8 @@ export class RawClient {
       const settle = (): void => {
         this.#stream.off('readable', settle);
         this.#stream.off('close', settle);
-        resolve();
+        // A stream that holds too little says at once that it is readable, again and again: let more come first.
+        setImmediate(resolve);
       };
       this.#stream.on('readable', settle);
       this.#stream.on('close', settle);

@@ -27,6 +27,7 @@ export interface Script {
   readonly size?: number;
   readonly flags?: number;
   readonly blockSizes?: BlockSizes;
+  readonly description?: string;
   /** Knows extended headers. */
   readonly extendedHeaders?: boolean;
   /** The metadata contexts that it has; the number of each is its place here. */
@@ -35,7 +36,7 @@ export interface Script {
   readonly secureContext?: SecureContext;
 }
 
-type Optional = 'blockSizes' | 'secureContext';
+type Optional = 'blockSizes' | 'description' | 'secureContext';
 
 /** A server that does what a test wants, message by message. */
 export class ScriptedServer {
@@ -63,7 +64,7 @@ export class ScriptedServer {
 
   /** Goes through the handshake into the transmission phase. */
   async handshake(): Promise<void> {
-    const { handshakeFlags, size, flags, blockSizes, contexts, secureContext } = this.#script;
+    const { handshakeFlags, size, flags, blockSizes, description, contexts, secureContext } = this.#script;
     const refuse: Readonly<Record<number, number | undefined>> = {
       ...(this.#script.extendedHeaders ? {} : { [OPTION.EXTENDED_HEADERS]: OPTION_REPLY.ERR_UNSUP }),
       ...(secureContext === undefined ? { [OPTION.STARTTLS]: OPTION_REPLY.ERR_UNSUP } : {}),
@@ -84,6 +85,9 @@ export class ScriptedServer {
       } else {
         if (option === OPTION.GO) {
           this.raw.send(encodeInfoReply(option, { type: INFO.EXPORT, size, flags }));
+          if (description !== undefined) {
+            this.raw.send(encodeInfoReply(option, { type: INFO.DESCRIPTION, description }));
+          }
           if (blockSizes !== undefined) {
             this.raw.send(encodeInfoReply(option, { type: INFO.BLOCK_SIZE, ...blockSizes }));
           }
