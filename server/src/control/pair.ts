@@ -1,0 +1,52 @@
+import type { HostAddress } from '@diskferry/protocol/disk-address';
+import {
+  type ControlConnectionOptions,
+  openControlConnection,
+} from '@diskferry/server-adapter/control/control-connection';
+import type { Identity } from '@diskferry/trust/identity';
+import { channelExporter, PairingServer } from '@diskferry/trust/pairing';
+import { clientTls } from '@diskferry/trust/secure-context';
+import { TrustError } from '@diskferry/trust/trust-error';
+
+/**
+ * Pairs with an imaging client by the code on its screen: both sides know the other's key then.
+ *
+ * @param target its control channel
+ * @returns the fingerprint of its key, which is to be pinned
+ * @throws {TrustError} `PAIRING_FAILED` for a wrong code, or when somebody stands in between
+ * @throws {DiskferryError} as openControlConnection; `PAIRING_DELAYED`, `PAIRING_UNAVAILABLE`
+ */
+export async function pair(
+  target: HostAddress,
+  code: string,
+  identity: Identity,
+  options: Omit<ControlConnectionOptions, 'tls'> = {},
+): Promise<string> {
+  let client = '';
+  const tls = clientTls(identity, (fingerprint) => {
+    // Nobody is believed yet: the exchange below proves whose key this is.
+    client = fingerprint;
+    return undefined;
+  });
+  const connection = await openControlConnection(target, { ...options, tls });
+  try {
+    if (connection.secured === undefined)
+      throw new TrustError('PEER_UNKNOWN', 'the connection is not secured');
+    const side = new PairingServer(code, {
+      server: identity.fingerprint,
+      client,
+      exporter: channelExporter(connection.secured),
+    });
+    const { id, share } = await connection.ask({ type: 'pair', share: toHex(side.share) }, 'pair-share');
+    const own = side.prove(Buffer.from(share, 'hex'));
+    const { proof } = await connection.ask({ type: 'prove', id, proof: toHex(own) }, 'paired');
+    side.verify(Buffer.from(proof, 'hex'));
+    return client;
+  } finally {
+    connection.close();
+  }
+}
+
+function toHex(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString('hex');
+}
