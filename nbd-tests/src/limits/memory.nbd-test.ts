@@ -5,6 +5,7 @@ import { connect as connectTcp, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { describe, test, type TestContext } from 'node:test';
 import { type Certificates, clientTlsOf, makeCertificates } from '../setup/certificates.ts';
+import { connectionsClosed } from '../setup/connections-closed.ts';
 import { type ImagingClient, startImagingClient } from '../setup/imaging-client.ts';
 import { openFiles, peakMemory } from '../setup/process-facts.ts';
 import { MIB, scratchFolder } from '../setup/scratch.ts';
@@ -58,7 +59,7 @@ function assertWithinBudget(t: TestContext, client: ImagingClient): void {
 
 async function hangUpAll(client: ImagingClient, connections: RawConnection[], files: number): Promise<void> {
   for (const { stream } of connections) stream.destroy();
-  await until('all connections closed', () => openFiles(client.pid) <= files);
+  await connectionsClosed(client.pid, files);
 }
 
 describe(`${CONNECTIONS} connections with ${REQUESTS} requests of 32 MiB each`, () => {
@@ -115,7 +116,7 @@ describe(`${CONNECTIONS} connections with ${REQUESTS} requests of 32 MiB each`, 
     await stillness(client);
     assertWithinBudget(t, client);
     for (const socket of sockets) socket.destroy();
-    await until('all connections closed', () => openFiles(client.pid) <= files);
+    await connectionsClosed(client.pid, files);
   });
 });
 

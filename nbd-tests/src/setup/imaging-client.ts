@@ -5,6 +5,7 @@ import { freePort } from '@diskferry/server/qemu/free-port';
 import type { Command } from '@diskferry/system/run';
 import { type Background, startBackground } from './background.ts';
 import type { Certificates } from './certificates.ts';
+import { scratchFolder } from './scratch.ts';
 import { accepts, until } from './wait.ts';
 
 const MAIN = join(import.meta.dirname, '../../../client/src/main.ts');
@@ -46,7 +47,10 @@ export async function startImagingClient(
   const { host = '127.0.0.1', port = await freePort(), certificates } = options;
   const { isReady = (port) => accepts(port, host) } = options;
   const controlPort = await freePort();
-  const background = startBackground(test, commandLine({ ...options, host, port, controlPort }));
+  const background = startBackground(
+    test,
+    commandLine({ ...options, host, port, controlPort, stateFolder: scratchFolder(test) }),
+  );
   await until('the imaging client listening', async () => {
     if (!background.isRunning()) throw new Error(`the client ended: ${background.output()}`);
     return isReady(port);
@@ -68,9 +72,11 @@ function commandLine(
     readonly host: string;
     readonly port: number;
     readonly controlPort: number;
+    readonly stateFolder: string;
   },
 ): Command {
   const { disks, writable, sectorSize, certificates, host, port, controlPort, prefix = [] } = options;
+  const { stateFolder } = options;
   const words = [
     ...prefix,
     ...(EXECUTABLE === undefined ? [process.execPath, MAIN] : [EXECUTABLE]),
@@ -78,6 +84,7 @@ function commandLine(
     `--listen=${host}`,
     `--port=${port}`,
     `--control-port=${controlPort}`,
+    `--state=${stateFolder}`,
     ...(writable === true ? ['--writable'] : []),
     ...(sectorSize === undefined ? [] : ['--sector-size', String(sectorSize)]),
     ...(certificates === undefined ? ['--insecure'] : ['--tls-certificates', certificates.folder]),

@@ -1,10 +1,22 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 
 const BYTES_PER_KB = 1024;
 
 /** How many files and sockets a process has open. */
 export function openFiles(pid: number | 'self' = 'self'): number {
   return readdirSync(`/proc/${pid}/fd`).length;
+}
+
+/** What a process has open, such as "socket:[4711]". */
+export function openFileNames(pid: number): string[] {
+  return readdirSync(`/proc/${pid}/fd`).flatMap((descriptor) => {
+    try {
+      return [readlinkSync(`/proc/${pid}/fd/${descriptor}`)];
+    } catch {
+      // Closed in the meantime.
+      return [];
+    }
+  });
 }
 
 /** The most memory that a process has had resident so far, in bytes. */
