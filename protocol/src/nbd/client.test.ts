@@ -4,14 +4,23 @@ import { describe, type TestContext, test } from 'node:test';
 import * as fc from 'fast-check';
 import { DiskError } from '../disk.ts';
 import { MemoryDisk } from '../memory-disk.ts';
+import type { StatusDescriptor } from './block-status.ts';
 import { type ConnectOptions, connectNbd, connectNbdOver, listExports } from './client.ts';
 import type { NbdDisk } from './nbd-disk.ts';
-import { COMMAND, COMMAND_FLAG, ERROR, OPTION, OPTION_REPLY, TRANSMISSION_FLAG } from './constants.ts';
+import { COMMAND, COMMAND_FLAG, ERROR, OPTION, OPTION_REPLY, STATE, TRANSMISSION_FLAG } from './constants.ts';
 import { CLIENT_FLAGS_BYTES, encodeGreeting } from './handshake.ts';
+import { ALLOCATION_CONTEXT, identityContext } from './meta-contexts.ts';
 import { NbdError, type NbdErrorCode } from './nbd-error.ts';
 import { encodeOptionReply, encodeServerReply } from './option-replies.ts';
 import { OPTION_HEADER_BYTES } from './options.ts';
-import { encodeDataChunk, encodeErrorChunk, encodeHoleChunk, encodeSimpleReply } from './replies.ts';
+import {
+  encodeDataChunk,
+  encodeErrorChunk,
+  encodeHoleChunk,
+  encodeNoneChunk,
+  encodeSimpleReply,
+  encodeStatusChunk,
+} from './replies.ts';
 import { serveConnection } from './server.ts';
 import { hex } from './testing/hex.ts';
 import { RawClient } from './testing/raw-client.ts';
@@ -26,7 +35,7 @@ import {
   unusedPort,
 } from './testing/server-setup.ts';
 
-const { HAS_FLAGS, SEND_FLUSH, SEND_FUA, SEND_TRIM, SEND_WRITE_ZEROES } = TRANSMISSION_FLAG;
+const { HAS_FLAGS, SEND_FLUSH, SEND_FUA, SEND_TRIM, SEND_WRITE_ZEROES, SEND_FAST_ZERO } = TRANSMISSION_FLAG;
 const MIB = 1024 * 1024;
 
 function isNbdError(code: NbdErrorCode, words: RegExp = /./): (error: unknown) => boolean {
@@ -392,6 +401,152 @@ describe('a client of any server', () => {
     assert.equal(flush.type, COMMAND.FLUSH);
     server.send(encodeSimpleReply(flush.cookie, 0));
     await writing;
+  });
+
+  test('uses extended headers where the server has them', async (t) => {
+    const flags = HAS_FLAGS | SEND_WRITE_ZEROES | SEND_FAST_ZERO;
+    const size = 8 * 2 ** 40;
+    const { disk, server } = await connectScripted(t, { script: { extendedHeaders: true, flags, size } });
+    assert.ok(!server.options.includes(OPTION.STRUCTURED_REPLY));
+    const far = 7 * 2 ** 40;
+    const target = Buffer.alloc(512);
+    const reading = disk.read(far, target);
+    const read = await server.request();
+    assert.deepEqual([read.type, read.flags, read.offset, read.length], [COMMAND.READ, 0, far, 512]);
+    server.send(encodeDataChunk(read.cookie, far, Buffer.alloc(512, 3), { requestOffset: far }));
+    await reading;
+    assert.equal(target[511], 3);
+    const writing = disk.write(0, Buffer.alloc(1024, 4));
+    const write = await server.request();
+    assert.deepEqual([write.flags, write.length], [COMMAND_FLAG.PAYLOAD_LEN, 1024]);
+    assert.deepEqual(await server.raw.receive(1024), Buffer.alloc(1024, 4));
+    server.send(encodeNoneChunk(write.cookie, { requestOffset: 0 }));
+    await writing;
+    const zeroing = disk.writeZeroes(0, size, { fast: true });
+    const zeroes = await server.request();
+    const { NO_HOLE, FAST_ZERO } = COMMAND_FLAG;
+    assert.deepEqual(
+      [zeroes.type, zeroes.flags, zeroes.length],
+      [COMMAND.WRITE_ZEROES, NO_HOLE | FAST_ZERO, size],
+    );
+    server.send(encodeErrorChunk(zeroes.cookie, { error: ERROR.ENOTSUP, message: '' }, { requestOffset: 0 }));
+    await assert.rejects(zeroing, isDiskError('ENOTSUP'));
+  });
+
+  test('does not ask for fast zeroes where nobody knows of them', async (t) => {
+    for (const flags of [HAS_FLAGS, HAS_FLAGS | SEND_WRITE_ZEROES]) {
+      const { disk } = await connectScripted(t, { script: { flags } });
+      assert.equal(disk.supports.fastZeroes, false);
+      await assert.rejects(disk.writeZeroes(0, 512, { fast: true }), isDiskError('ENOTSUP'));
+    }
+  });
+
+  test('knows the name of the disk that our server gives it', async (t) => {
+    const ours = await connectScripted(t, {
+      script: { contexts: ['base:allocation', identityContext('5eed')] },
+    });
+    assert.equal(ours.disk.identity, '5eed');
+    const other = await connectScripted(t, {
+      script: { contexts: ['base:allocation', 'qemu:dirty-bitmap'] },
+    });
+    assert.equal(other.disk.identity, undefined);
+    const old = await connectScripted(t, {
+      script: {
+        contexts: [identityContext('5eed')],
+        refuse: {
+          [OPTION.LIST_META_CONTEXT]: OPTION_REPLY.ERR_UNSUP,
+          [OPTION.SET_META_CONTEXT]: OPTION_REPLY.ERR_UNSUP,
+        },
+      },
+    });
+    assert.equal(old.disk.identity, undefined);
+    assert.ok(!('extents' in old.disk));
+  });
+
+  describe('asks for holes', () => {
+    const GIB = 2 ** 30;
+    const { HOLE, ZERO } = STATE;
+    const blocks = { minimum: 512, preferred: 4096, maximum: 2 ** 25 };
+    const script: Script = {
+      contexts: ['x:y', ALLOCATION_CONTEXT],
+      size: 16 * GIB + 100,
+      blockSizes: blocks,
+    };
+
+    async function ask(
+      t: TestContext,
+      [offset, length]: readonly [number, number],
+      descriptors: readonly StatusDescriptor[],
+      more: Script = {},
+    ) {
+      const { disk, server } = await connectScripted(t, { script: { ...script, ...more } });
+      assert.ok(disk.extents !== undefined);
+      const asking = disk.extents(offset, length);
+      const request = await server.request();
+      assert.deepEqual([request.type, request.flags], [COMMAND.BLOCK_STATUS, 0]);
+      const options = more.extendedHeaders === true ? { requestOffset: request.offset } : {};
+      server.send(encodeStatusChunk(request.cookie, { contextId: 1, descriptors }, options));
+      return { asked: [request.offset, request.length], extents: await asking };
+    }
+
+    const data = (length: number) => ({ length, hole: false, zero: false });
+    const hole = (length: number) => ({ length, hole: true, zero: true });
+
+    test('and gets them as they are', async (t) => {
+      const { asked, extents } = await ask(
+        t,
+        [512, 4096],
+        [
+          { length: 1024, flags: 0 },
+          { length: 3072, flags: HOLE | ZERO },
+        ],
+      );
+      assert.deepEqual(asked, [512, 4096]);
+      assert.deepEqual(extents, [data(1024), hole(3072)]);
+    });
+
+    test('in whole blocks, and cuts off what lies outside', async (t) => {
+      const { asked, extents } = await ask(
+        t,
+        [700, 1000],
+        [
+          { length: 512, flags: 0 },
+          { length: 1 * GIB, flags: HOLE | ZERO },
+        ],
+      );
+      assert.deepEqual(asked, [512, 1536]);
+      assert.deepEqual(extents, [data(324), hole(676)]);
+    });
+
+    test('up to an end that is no multiple of anything', async (t) => {
+      const { asked, extents } = await ask(t, [16 * GIB, 100], [{ length: 100, flags: ZERO }]);
+      assert.deepEqual(asked, [16 * GIB, 100]);
+      assert.deepEqual(extents, [{ length: 100, hole: false, zero: true }]);
+    });
+
+    test('of less than it asked for, where the server says no more', async (t) => {
+      const { extents } = await ask(t, [0, 8192], [{ length: 4096, flags: HOLE | ZERO }]);
+      assert.deepEqual(extents, [hole(4096)]);
+      const nothing = await ask(t, [100, 8192], [{ length: 50, flags: 0 }]);
+      assert.deepEqual(nothing.extents, [data(8192)]);
+    });
+
+    test('of more than 4 GiB in parts, or at once with extended headers', async (t) => {
+      const part = await ask(t, [0, 16 * GIB], [{ length: 2 ** 31, flags: 0 }]);
+      assert.deepEqual(part.asked, [0, 2 ** 32 - 65536]);
+      assert.deepEqual(part.extents, [data(2 ** 31)]);
+      const whole = await ask(t, [0, 16 * GIB], [{ length: 16 * GIB, flags: HOLE | ZERO }], {
+        extendedHeaders: true,
+      });
+      assert.deepEqual(whole.asked, [0, 16 * GIB]);
+      assert.deepEqual(whole.extents, [hole(16 * GIB)]);
+    });
+
+    test('inside the disk only, and not for nothing', async (t) => {
+      const { disk } = await connectScripted(t, { script });
+      assert.deepEqual(await disk.extents?.(0, 0), []);
+      await assert.rejects(async () => disk.extents?.(16 * GIB, 512), isDiskError('EINVAL', /not inside/));
+    });
   });
 
   for (const [what, script] of [

@@ -1,13 +1,14 @@
 import type { Duplex } from 'node:stream';
 import type { SectorSize } from '../disk.ts';
 import type { DiskAddress } from '../disk-address.ts';
+import { sectorSizeOf } from './block-sizes.ts';
 import { ClientHandshake, type ExportDescription } from './client-handshake.ts';
 import type { ClientTls } from './client-tls.ts';
 import { ClientLink, describeServer, openLink, type ServerAddress } from './client-link.ts';
 import { TRANSMISSION_FLAG } from './constants.ts';
 import type { NbdDisk } from './nbd-disk.ts';
 import { NbdError, protocolError } from './nbd-error.ts';
-import { RemoteDisk, type RemoteDiskContext, sectorSizeOf } from './remote-disk.ts';
+import { RemoteDisk, type RemoteDiskContext } from './remote-disk.ts';
 
 export interface ConnectOptions {
   /** A server that owes an answer and sends nothing for so long is lost, in ms. */

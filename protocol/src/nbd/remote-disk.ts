@@ -1,28 +1,20 @@
 import { type Disk, DiskError, type Extent, type SectorSize, type WriteZeroesOptions } from '../disk.ts';
 import { MAX_COMPACT_DESCRIPTOR_BYTES } from './block-status.ts';
+import { requestSizes, sectorSizeOf } from './block-sizes.ts';
 import type { ChunkReader } from './chunk-reader.ts';
 import type { NbdDisk } from './nbd-disk.ts';
 import type { ExportDescription } from './client-handshake.ts';
 import type { ClientLink, Receiver } from './client-link.ts';
 import { COMMAND, COMMAND_FLAG, TRANSMISSION_FLAG } from './constants.ts';
+import { cutRange, extentsWithin } from './ranges.ts';
 import { errnoOf } from './errno.ts';
-import { MAX_PAYLOAD_BYTES } from './limits.ts';
 import { NbdError } from './nbd-error.ts';
-import type { BlockSizes } from './option-replies.ts';
 import { type Answer, type Headers, type PendingRequest, ReplyDecoder } from './reply-decoder.ts';
 import { encodeExtendedRequest, encodeRequest, type Request } from './requests.ts';
 import { SilenceWatch } from './silence-watch.ts';
 
-/** What a server that tells no block sizes must accept (specification, "Block size constraints"). */
-const ASSUMED_BLOCK_SIZES = { minimum: 512, preferred: 4096, maximum: MAX_PAYLOAD_BYTES };
-/** Longer reads and writes are split, so that the imaging client needs little memory; pipelining hides the seams. */
-const MAX_PIECE_BYTES = 1024 * 1024;
 /** Longest range of one TRIM or WRITE_ZEROES: below 2^32, and soon enough done to count as an answer. */
 const MAX_RANGE_BYTES = 1024 * 1024 * 1024;
-const MIN_SECTOR_BYTES = 512;
-/** A preferred size beyond it is a wish for throughput, such as the clusters of an image, and no sector. */
-const MAX_PHYSICAL_SECTOR_BYTES = 4096;
-
 interface Pending extends PendingRequest {
   readonly length: number;
   readonly resolve: (pending: PendingRequest) => void;
@@ -69,13 +61,11 @@ export class RemoteDisk implements NbdDisk, Receiver {
 
   constructor(context: RemoteDiskContext) {
     const { link, description, requestTimeoutMs } = context;
-    const { minimum, maximum } = description.blockSizes ?? ASSUMED_BLOCK_SIZES;
     this.#link = link;
     this.#exportName = context.exportName;
     this.size = description.size;
     this.sectorSize = sectorSizeOf(description.blockSizes);
-    this.#minimum = minimum;
-    this.#maximum = pieceSize(minimum, maximum);
+    ({ minimum: this.#minimum, longest: this.#maximum } = requestSizes(description.blockSizes));
     if (description.description !== undefined) this.description = description.description;
     if (context.identity !== undefined) this.identity = context.identity;
     this.#headers = context.headers;
@@ -123,7 +113,7 @@ export class RemoteDisk implements NbdDisk, Receiver {
       return;
     }
     await all(
-      this.#pieces(offset, length, this.#maximum).map(([start, end]) =>
+      cutRange(offset, length, this.#maximum).map(([start, end]) =>
         this.#readPiece(start, target.subarray(start - offset, end - offset)),
       ),
     );
@@ -134,7 +124,7 @@ export class RemoteDisk implements NbdDisk, Receiver {
     this.#checkWrite('write', offset, data.length);
     const flags = fua && this.supports.fua ? COMMAND_FLAG.FUA : 0;
     await all(
-      this.#pieces(offset, data.length, this.#maximum).map(([start, end]) =>
+      cutRange(offset, data.length, this.#maximum).map(([start, end]) =>
         this.#request(COMMAND.WRITE, start, end - start, {
           flags,
           data: data.subarray(start - offset, end - offset),
@@ -177,7 +167,7 @@ export class RemoteDisk implements NbdDisk, Receiver {
       return this.#ranges(COMMAND.WRITE_ZEROES, offset, length, flags);
     }
     const zeroes = Buffer.alloc(Math.min(length, this.#maximum));
-    for (const [start, end] of this.#pieces(offset, length, this.#maximum)) {
+    for (const [start, end] of cutRange(offset, length, this.#maximum)) {
       await this.write(start, zeroes.subarray(0, end - start));
     }
   }
@@ -262,7 +252,7 @@ export class RemoteDisk implements NbdDisk, Receiver {
     const limit = this.#headers === 'extended' ? this.size : MAX_COMPACT_DESCRIPTOR_BYTES;
     const end = Math.min(this.#roundUp(offset + length), start + limit);
     const { extents = [] } = await this.#request(COMMAND.BLOCK_STATUS, start, end - start);
-    return within(extents, offset - start, Math.min(offset + length, end) - start);
+    return extentsWithin(extents, offset - start, Math.min(offset + length, end) - start);
   }
 
   /** The end of the block in which a range ends. */
@@ -284,20 +274,9 @@ export class RemoteDisk implements NbdDisk, Receiver {
   }
 
   async #ranges(type: number, offset: number, length: number, flags: number): Promise<void> {
-    for (const [start, end] of this.#pieces(offset, length, MAX_RANGE_BYTES)) {
+    for (const [start, end] of cutRange(offset, length, MAX_RANGE_BYTES)) {
       await this.#request(type, start, end - start, { flags });
     }
-  }
-
-  /** Cuts a range at multiples of `step`, so that only its two ends can be unaligned. */
-  #pieces(offset: number, length: number, step: number): [start: number, end: number][] {
-    const pieces: [number, number][] = [];
-    for (let start = offset; start < offset + length; ) {
-      const end = Math.min(start - (start % step) + step, offset + length);
-      pieces.push([start, end]);
-      start = end;
-    }
-    return pieces;
   }
 
   #isAligned(offset: number, length: number): boolean {
@@ -359,31 +338,6 @@ async function all(requests: readonly Promise<unknown>[]): Promise<void> {
   const results = await Promise.allSettled(requests);
   const failure = results.find((result) => result.status === 'rejected');
   if (failure !== undefined) throw failure.reason;
-}
-
-/** The extents between two places, which are counted from the start of the first; what lies outside is cut off. */
-function within(extents: readonly Extent[], start: number, end: number): Extent[] {
-  const inside: Extent[] = [];
-  let at = 0;
-  for (const extent of extents) {
-    const from = Math.max(at, start);
-    at += extent.length;
-    const length = Math.min(at, end) - from;
-    if (length > 0) inside.push({ ...extent, length });
-  }
-  return inside.length === 0 ? [{ length: end - start, hole: false, zero: false }] : inside;
-}
-
-/** The longest request: a multiple of the server's block, within its maximum. */
-function pieceSize(minimum: number, maximum: number): number {
-  const size = Math.min(MAX_PIECE_BYTES, maximum);
-  return size - (size % minimum);
-}
-
-/** Sectors as far as a server's block sizes tell of them. */
-export function sectorSizeOf({ minimum, preferred }: BlockSizes = ASSUMED_BLOCK_SIZES): SectorSize {
-  const logical = Math.max(MIN_SECTOR_BYTES, minimum);
-  return { logical, physical: Math.max(logical, Math.min(preferred, MAX_PHYSICAL_SECTOR_BYTES)) };
 }
 
 function silent(peer: string, timeoutMs: number): NbdError {
