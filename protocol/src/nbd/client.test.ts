@@ -460,7 +460,7 @@ describe('a client of any server', () => {
       },
     });
     assert.equal(old.disk.identity, undefined);
-    assert.ok(!('extents' in old.disk));
+    assert.equal(old.disk.extents?.(0, 512), undefined);
   });
 
   describe('asks for holes', () => {
