@@ -1,12 +1,20 @@
 import type { DiskAddress } from '@diskferry/protocol/disk-address';
 import type { SectorSize } from '@diskferry/protocol/disk';
 import type { Session } from '@diskferry/system/session';
+import type { ConnectionSecurity } from '@diskferry/trust/connection-security';
 import type { Partition, PartitionTable } from './partitions/partition-table.ts';
 
 /** Where the bytes of a simulated disk live. */
 export type DiskSource =
   /** A disk of a remote imaging client, or of any other NBD server. */
-  | { readonly kind: 'remote'; readonly address: DiskAddress }
+  | {
+      readonly kind: 'remote';
+      readonly address: DiskAddress;
+      /** How the connections to it are protected; plain text if absent. */
+      readonly security?: ConnectionSecurity;
+      /** Where the client's control channel is, for write grants; the port after that of the disks if absent. */
+      readonly controlPort?: number;
+    }
   /** A virtual disk file on this server. */
   | { readonly kind: 'image'; readonly path: string; readonly format: ImageFormat };
 

@@ -1,6 +1,7 @@
 import { messageOf, UsageError } from '@diskferry/system/errors';
 import { cleanUp } from '@diskferry/system/session';
 import { extendPath } from '@diskferry/system/tools';
+import { TrustError } from '@diskferry/trust/trust-error';
 import manifest from '../package.json' with { type: 'json' };
 import { attachCommand } from './cli/attach-command.ts';
 import { bootCommand } from './cli/boot-command.ts';
@@ -14,12 +15,14 @@ import { enrolCommand } from './cli/enrol-command.ts';
 import { commandHelp, programHelp } from './cli/help.ts';
 import { abortOnInterrupt } from './cli/interrupt.ts';
 import { inventoryCommand } from './cli/inventory-command.ts';
+import { pairCommand } from './cli/pair-command.ts';
 import { print, printJson, printNote } from './cli/output.ts';
 import { serveCommand } from './cli/serve-command.ts';
 import { InterruptedError } from './interrupted-error.ts';
 import { RefusedError } from './refused-error.ts';
 
 const COMMANDS: readonly CliCommand[] = [
+  pairCommand,
   captureCommand,
   disksCommand,
   inventoryCommand,
@@ -69,7 +72,7 @@ async function releaseLeftovers(): Promise<void> {
 
 function exitCodeOf(error: unknown): number {
   if (error instanceof InterruptedError) return error.exitCode;
-  const refused = error instanceof UsageError || error instanceof RefusedError;
+  const refused = error instanceof UsageError || error instanceof RefusedError || error instanceof TrustError;
   const misspelt = error instanceof Error && 'code' in error && error.code === 'ADDRESS_INVALID';
   return refused || misspelt ? EXIT_REFUSED : EXIT_FAILED;
 }

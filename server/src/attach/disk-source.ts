@@ -7,6 +7,17 @@ import { RefusedError } from '../refused-error.ts';
 /** An address has a scheme or an @; everything else is the path of an image. */
 const LOOKS_LIKE_ADDRESS = /^nbd(\+unix)?:|@[^/]+$/;
 
+export type RemoteSource = Extract<DiskSource, { readonly kind: 'remote' }>;
+
+/**
+ * Reads what a user wrote for a remote disk.
+ *
+ * @throws {AddressError}
+ */
+export async function remoteSourceOf(text: string): Promise<RemoteSource> {
+  return { kind: 'remote', address: parseDiskAddress(text) };
+}
+
 /**
  * Reads what a user wrote for a disk: the address of a remote disk or the path of an image.
  *
@@ -17,7 +28,7 @@ export async function diskSourceOf(text: string): Promise<DiskSource> {
     const { format } = await inspectImage(text);
     return { kind: 'image', path: text, format };
   }
-  if (LOOKS_LIKE_ADDRESS.test(text)) return { kind: 'remote', address: parseDiskAddress(text) };
+  if (LOOKS_LIKE_ADDRESS.test(text)) return remoteSourceOf(text);
   throw new RefusedError(
     'IMAGE_MISSING',
     `there is no image ${text}; give the path of an image or an address such as /dev/sda@HOST`,

@@ -31,7 +31,7 @@ function imageFiles({ folder }: SetUp): string[] {
 
 /** Starts a capture that is slow enough to break in, and waits until it copies files. */
 async function captureUntilCopying(test: TestContext, place: SetUp): Promise<CliProcess> {
-  const cli = startCli(['capture', place.address, place.image], { env: place.env });
+  const cli = startCli(['capture', '--insecure', place.address, place.image], { env: place.env });
   test.after(() => cli.signalGroup('SIGKILL'));
   await cli.printed(/partition 1: make ext4/);
   return cli;
@@ -51,7 +51,9 @@ function assertRefused({ exitCode, stderr, stdout }: CliResult, code: number, se
 test('a capture makes an image with the same files, leaves the source alone and nothing behind', async (t) => {
   const place = await setUp(t);
   const before = await sha256(place.source);
-  const result = await runCli(['capture', place.address, place.image, '--json'], { env: place.env });
+  const result = await runCli(['capture', '--insecure', place.address, place.image, '--json'], {
+    env: place.env,
+  });
   assert.equal(result.exitCode, 0, result.stderr);
   const report = JSON.parse(result.stdout) as Record<string, number>;
   assert.equal(report['virtualSize'], 128 * MIB);
@@ -72,7 +74,9 @@ test('a capture makes an image with the same files, leaves the source alone and 
 
 test('a dry run shows the steps and writes nothing', async (t) => {
   const place = await setUp(t);
-  const result = await runCli(['capture', place.address, place.image, '--dry-run'], { env: place.env });
+  const result = await runCli(['capture', '--insecure', place.address, place.image, '--dry-run'], {
+    env: place.env,
+  });
   assert.equal(result.exitCode, 0, result.stderr);
   assert.match(
     result.stdout,
@@ -137,14 +141,16 @@ test('a source that disappears in the middle ends the capture with its reason', 
 test('an image name that is taken is refused and the file stays as it was', async (t) => {
   const place = await setUp(t);
   const before = await sha256(place.source);
-  const result = await runCli(['capture', place.address, place.source], { env: place.env });
+  const result = await runCli(['capture', '--insecure', place.address, place.source], { env: place.env });
   assertRefused(result, 2, /source\.raw exists already; delete it or choose another name/);
   assert.equal(await sha256(place.source), before);
 });
 
 test('a folder that is not there is refused', async (t) => {
   const place = await setUp(t);
-  const result = await runCli(['capture', place.address, '/nowhere/x.qcow2'], { env: place.env });
+  const result = await runCli(['capture', '--insecure', place.address, '/nowhere/x.qcow2'], {
+    env: place.env,
+  });
   assertRefused(result, 2, /the folder \/nowhere does not exist/);
 });
 
@@ -159,7 +165,9 @@ async function mountTmpfs({ session, folder }: SetUp, size: string): Promise<str
 test('a target folder without enough room is refused before anything is written', async (t) => {
   const place = await setUp(t);
   const small = await mountTmpfs(place, '8m');
-  const result = await runCli(['capture', place.address, join(small, 'x.qcow2')], { env: place.env });
+  const result = await runCli(['capture', '--insecure', place.address, join(small, 'x.qcow2')], {
+    env: place.env,
+  });
   assertRefused(result, 2, /the image needs about 2\d\.\d MB, the folder of .* has 8\.\d MB free/);
   assert.deepEqual(readdirSync(small), []);
 });
@@ -167,7 +175,7 @@ test('a target folder without enough room is refused before anything is written'
 test('a target folder that fills up in the middle ends the capture and says so', async (t) => {
   const place = await setUp(t, { bytesPerSecond: 4 * MIB });
   const small = await mountTmpfs(place, '40m');
-  const cli = startCli(['capture', place.address, join(small, 'x.qcow2')], { env: place.env });
+  const cli = startCli(['capture', '--insecure', place.address, join(small, 'x.qcow2')], { env: place.env });
   await cli.printed(/partition 1: make ext4/);
   await writeFile(join(small, 'filler'), Buffer.alloc(33 * MIB));
   assertRefused(await cli.ended, 1, /x\.qcow2 is full/);
@@ -176,7 +184,7 @@ test('a target folder that fills up in the middle ends the capture and says so',
 });
 
 test('a machine that cannot be reached is named', async () => {
-  const result = await runCli(['capture', '/dev/sda@127.0.0.1:1', '/tmp/never.qcow2']);
+  const result = await runCli(['capture', '--insecure', '/dev/sda@127.0.0.1:1', '/tmp/never.qcow2']);
   assertRefused(result, 1, /127\.0\.0\.1.*1/);
   assert.ok(!existsSync('/tmp/never.qcow2'));
 });
@@ -184,7 +192,9 @@ test('a machine that cannot be reached is named', async () => {
 test('an unknown export is refused by name', async (t) => {
   const place = await setUp(t);
   const client = await startImagingClient(t, place.source);
-  const result = await runCli(['capture', `/dev/sdz@${client}`, place.image], { env: place.env });
+  const result = await runCli(['capture', '--insecure', `/dev/sdz@${client}`, place.image], {
+    env: place.env,
+  });
   assertRefused(result, 1, /sdz.*source\.raw/s);
   await assertNothingLeft(place, []);
 });
@@ -193,7 +203,7 @@ test('a disk without a partition table and without a known file system is refuse
   const place = await setUp(t);
   await truncate(place.source, 0);
   await truncate(place.source, 128 * MIB);
-  const result = await runCli(['capture', place.address, place.image], { env: place.env });
+  const result = await runCli(['capture', '--insecure', place.address, place.image], { env: place.env });
   assertRefused(result, 1, /no partition table and no file system that diskferry knows/);
   await assertNothingLeft(place, []);
 });
@@ -207,7 +217,7 @@ async function damage(path: string, start: number, length: number): Promise<void
 test('a damaged GPT is read from its backup, which is said, and the image has a sound one', async (t) => {
   const place = await setUp(t);
   await damage(place.source, 512 + 16, 4);
-  const result = await runCli(['capture', place.address, place.image], { env: place.env });
+  const result = await runCli(['capture', '--insecure', place.address, place.image], { env: place.env });
   assert.equal(result.exitCode, 0, result.stderr);
   assert.match(result.stderr, /warning: .*backup/);
   const raw = join(place.folder, 'image.raw');
@@ -221,14 +231,14 @@ test('a GPT with both copies damaged is refused', async (t) => {
   const place = await setUp(t);
   await damage(place.source, 512 + 16, 4);
   await damage(place.source, 128 * MIB - 512 + 16, 4);
-  const result = await runCli(['capture', place.address, place.image], { env: place.env });
+  const result = await runCli(['capture', '--insecure', place.address, place.image], { env: place.env });
   assertRefused(result, 1, /both GUID partition tables .* are damaged/);
   await assertNothingLeft(place, []);
 });
 
 test('a missing tool is named with its package', async (t) => {
   const place = await setUp(t);
-  const result = await runCli(['capture', place.address, place.image], {
+  const result = await runCli(['capture', '--insecure', place.address, place.image], {
     env: place.env,
     withoutProgram: '/usr/bin/qemu-nbd',
   });
@@ -240,7 +250,9 @@ test('a missing tool is named with its package', async (t) => {
 });
 
 test('a user who is not root is told so', async () => {
-  const result = await runCli(['capture', '/dev/sda@127.0.0.1:1', '/tmp/never.qcow2'], { uid: 65534 });
+  const result = await runCli(['capture', '--insecure', '/dev/sda@127.0.0.1:1', '/tmp/never.qcow2'], {
+    uid: 65534,
+  });
   assertRefused(result, 2, /needs root/);
 });
 
@@ -262,7 +274,9 @@ test('what a capture reads follows the files, not the size of the disk', async (
     const source = await makeSourceDisk(bench, { name, size, fill: writeManyFiles });
     const client = await startImagingClient(t, source);
     const image = join(bench.folder, `${gigabytes}.qcow2`);
-    const result = await runCli(['capture', `nbd://${client}/${name}`, image, '--json'], { env });
+    const result = await runCli(['capture', '--insecure', `nbd://${client}/${name}`, image, '--json'], {
+      env,
+    });
     assert.equal(result.exitCode, 0, result.stderr);
     const report = JSON.parse(result.stdout) as { sourceBytesRead: number; virtualSize: number };
     assert.equal(report.virtualSize, size);

@@ -1,6 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { DiskAddress } from '@diskferry/protocol/disk-address';
-import type { LoopbackDriverName, SimulatedDisk } from '@diskferry/server-adapter/simulated-disk';
+import type { DiskSource, LoopbackDriverName, SimulatedDisk } from '@diskferry/server-adapter/simulated-disk';
 import { attachDisk } from '@diskferry/server-adapter/switch';
 import { DiskferryError, messageOf } from '@diskferry/system/errors';
 import { openSession, type Session } from '@diskferry/system/session';
@@ -20,7 +19,7 @@ const REASON_GRACE_MS = 1_000;
 const FULL_BYTES = 8 * 1024 * 1024;
 
 export interface CaptureRequest {
-  readonly address: DiskAddress;
+  readonly source: DiskSource;
   /** The path of the image to be made. */
   readonly image: string;
   readonly driver: LoopbackDriverName;
@@ -88,20 +87,17 @@ export async function capture(request: CaptureRequest): Promise<CaptureResult | 
 }
 
 async function attachSource(
-  { address, driver, requestTimeoutMs }: CaptureRequest,
+  { source, driver, requestTimeoutMs }: CaptureRequest,
   session: Session,
   signal: AbortSignal,
 ): Promise<SimulatedDisk> {
-  return attachDisk(
-    { kind: 'remote', address },
-    {
-      session,
-      mode: 'copy-on-write',
-      driver,
-      signal,
-      ...(requestTimeoutMs === undefined ? {} : { requestTimeoutMs }),
-    },
-  );
+  return attachDisk(source, {
+    session,
+    mode: 'copy-on-write',
+    driver,
+    signal,
+    ...(requestTimeoutMs === undefined ? {} : { requestTimeoutMs }),
+  });
 }
 
 async function refuseUnlessItFits({ estimatedBytes }: CapturePlan, image: NewImage): Promise<void> {

@@ -1,9 +1,8 @@
 import { formatBytes } from '@diskferry/system/units';
 import { type AttachedDisk, attachFolder } from '../attach/attach-folder.ts';
 import { diskSourceOf } from '../attach/disk-source.ts';
-import { RefusedError } from '../refused-error.ts';
 import { type CliCommand, type Invocation, JSON_OPTION, secondsOption, TIMEOUT_OPTION } from './command.ts';
-import { CONNECTION_OPTIONS } from './connection-options.ts';
+import { CONNECTION_OPTIONS, connectionToDisk } from './connection-options.ts';
 import { DRIVER_OPTION, driverOption } from './driver-option.ts';
 import { formatTable, print, printJson } from './output.ts';
 
@@ -12,10 +11,11 @@ export const attachCommand: CliCommand = {
   operands: ['ADDRESS|IMAGE', 'FOLDER'],
   summary: 'attach a disk and mount its partitions under a folder',
   details:
-    'The files are read-only unless an image is attached with --write. Changes that a file system must make\n' +
-    'when it is mounted go to a layer on this server that is thrown away by "diskferry detach FOLDER".',
+    'The files are read-only without --write. Changes that a file system must make when it is mounted go to a\n' +
+    'layer on this server that is thrown away by "diskferry detach FOLDER". With --write the image or the disk itself\n' +
+    'is changed; the screen of that computer says so until the disk is detached.',
   options: [
-    { name: 'write', help: 'mount read-write and write to the image itself (images only)' },
+    { name: 'write', help: 'mount read-write and write to the image or disk itself' },
     JSON_OPTION,
     TIMEOUT_OPTION,
     ...CONNECTION_OPTIONS,
@@ -26,11 +26,9 @@ export const attachCommand: CliCommand = {
 
 async function runAttach(invocation: Invocation): Promise<number> {
   const [text, folder] = invocation.positionals as [string, string];
-  const source = await diskSourceOf(text);
+  const chosen = await diskSourceOf(text);
   const write = invocation.flags.has('write');
-  if (write && source.kind === 'remote') {
-    throw new RefusedError('WRITE_REFUSED', 'a remote disk is never written by attach; leave out --write');
-  }
+  const source = chosen.kind === 'remote' ? await connectionToDisk(chosen, invocation) : chosen;
   const requestTimeoutMs = secondsOption(invocation, 'timeout');
   const attached = await attachFolder(source, folder, {
     mode: write ? 'write' : 'copy-on-write',

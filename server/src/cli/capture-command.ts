@@ -1,10 +1,10 @@
-import { parseDiskAddress } from '@diskferry/protocol/disk-address';
 import { formatBytes, formatDuration } from '@diskferry/system/units';
+import { remoteSourceOf } from '../attach/disk-source.ts';
 import { type CaptureResult, capture } from '../capture/capture.ts';
 import type { CapturePlan } from '../capture/capture-plan.ts';
 import type { Step } from '../capture/step.ts';
 import { type CliCommand, type Invocation, JSON_OPTION, secondsOption, TIMEOUT_OPTION } from './command.ts';
-import { CONNECTION_OPTIONS } from './connection-options.ts';
+import { CONNECTION_OPTIONS, connectionToDisk } from './connection-options.ts';
 import { DRIVER_OPTION, driverOption } from './driver-option.ts';
 import { print, printJson, printNote } from './output.ts';
 import { type Progress, startProgress } from './progress-line.ts';
@@ -35,11 +35,12 @@ async function runCapture(invocation: Invocation): Promise<number> {
     warnings.push(message);
     printNote(`warning: ${message}`);
   };
+  const source = await connectionToDisk(await remoteSourceOf(address), invocation);
   let seen: CapturePlan | undefined;
   let progress: Progress | undefined;
   try {
     const result = await capture({
-      address: parseDiskAddress(address),
+      source,
       image,
       driver: driverOption(invocation),
       requestTimeoutMs: secondsOption(invocation, 'timeout'),

@@ -34,6 +34,8 @@ export interface CliCommand {
   run(invocation: Invocation): Promise<number>;
 }
 
+const MAX_PORT = 65_535;
+
 export const JSON_OPTION: CliOption = { name: 'json', help: 'print the result as one JSON document' };
 export const TIMEOUT_OPTION: CliOption = {
   name: 'timeout',
@@ -93,6 +95,17 @@ export function secondsOption(invocation: Invocation, name: string): number | un
     throw new UsageError(`--${name} takes a number of seconds above 0, not "${text}"`);
   }
   return seconds * 1000;
+}
+
+/** The number of a TCP port. */
+export function portOption({ values }: Invocation, name: string): number | undefined {
+  const text = values.get(name);
+  if (text === undefined) return undefined;
+  const port = /^\d{1,5}$/.test(text) ? Number(text) : 0;
+  if (port < 1 || port > MAX_PORT) {
+    throw new UsageError(`--${name} takes a number from 1 to ${MAX_PORT}, not "${text}"`);
+  }
+  return port;
 }
 
 /** An option that takes one of a few words. */

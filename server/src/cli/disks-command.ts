@@ -1,8 +1,9 @@
 import { CLIENT_PORT, parseHostAddress } from '@diskferry/protocol/disk-address';
 import { listExports, type NbdExport } from '@diskferry/protocol/nbd/client';
+import { tlsOf } from '@diskferry/trust/connection-security';
 import { formatBytes } from '@diskferry/system/units';
 import { type CliCommand, JSON_OPTION, secondsOption, TIMEOUT_OPTION } from './command.ts';
-import { CONNECTION_OPTIONS } from './connection-options.ts';
+import { CONNECTION_OPTIONS, connectionTo } from './connection-options.ts';
 import { formatTable, print, printJson } from './output.ts';
 
 export const disksCommand: CliCommand = {
@@ -15,9 +16,11 @@ export const disksCommand: CliCommand = {
     const [text] = invocation.positionals as [string];
     const { host, port } = parseHostAddress(text);
     const requestTimeoutMs = secondsOption(invocation, 'timeout');
+    const { security } = await connectionTo({ host, port }, invocation);
+    const tls = await tlsOf(security);
     const exports = await listExports(
       { host, port },
-      { signal: invocation.signal, ...(requestTimeoutMs === undefined ? {} : { requestTimeoutMs }) },
+      { tls, signal: invocation.signal, ...(requestTimeoutMs === undefined ? {} : { requestTimeoutMs }) },
     );
     const suffix = port === CLIENT_PORT ? host : `${host}:${port}`;
     const disks = exports.map((disk) => ({ address: `/dev/${disk.name}@${suffix}`, ...disk }));

@@ -1,27 +1,29 @@
-import { CLIENT_PORT, CONTROL_PORT, parseHostAddress } from '@diskferry/protocol/disk-address';
+import { CLIENT_PORT, parseHostAddress } from '@diskferry/protocol/disk-address';
 import type { Inventory } from '@diskferry/protocol/inventory';
-import { UsageError } from '@diskferry/system/errors';
+import { tlsOf } from '@diskferry/trust/connection-security';
 import { formatBytes } from '@diskferry/system/units';
 import { fetchInventory } from '../control/fetch-inventory.ts';
 import { type CliCommand, JSON_OPTION, secondsOption, TIMEOUT_OPTION } from './command.ts';
-import { CONNECTION_OPTIONS } from './connection-options.ts';
+import { CONNECTION_OPTIONS, connectionTo } from './connection-options.ts';
 import { formatTable, print, printJson } from './output.ts';
 
 export const inventoryCommand: CliCommand = {
   name: 'inventory',
   operands: ['HOST'],
   summary: 'show what computer a booted machine is: firmware, processors, memory, network, disks',
-  details: `HOST is a name or an address, with :PORT if the control port is not ${CONTROL_PORT}.`,
+  details: `HOST is a name or an address, with :PORT if its disks are not at port ${CLIENT_PORT}.`,
   options: [JSON_OPTION, TIMEOUT_OPTION, ...CONNECTION_OPTIONS],
   async run(invocation) {
     const [text] = invocation.positionals as [string];
     const { host, port } = parseHostAddress(text);
-    if (text.endsWith(`:${CLIENT_PORT}`)) {
-      throw new UsageError(`port ${CLIENT_PORT} serves disks; the control channel has port ${CONTROL_PORT}`);
-    }
+    const { security, controlPort } = await connectionTo({ host, port }, invocation);
     const inventory = await fetchInventory(
-      { host, port: port === CLIENT_PORT ? CONTROL_PORT : port },
-      { signal: invocation.signal, timeoutMs: secondsOption(invocation, 'timeout') },
+      { host, port: controlPort },
+      {
+        tls: await tlsOf(security),
+        signal: invocation.signal,
+        timeoutMs: secondsOption(invocation, 'timeout'),
+      },
     );
     if (invocation.flags.has('json')) printJson(inventory);
     else print(inventoryTable(inventory));

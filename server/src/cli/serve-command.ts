@@ -6,7 +6,7 @@ import { computersFolder, runFolder } from '../serve/run-folder.ts';
 import { SERVER_PORT } from '../serve/server-port.ts';
 import { stateFolder } from '../serve/state-folder.ts';
 import type { CliCommand, Invocation } from './command.ts';
-import { print } from './output.ts';
+import { printNote } from './output.ts';
 
 const MAX_PORT = 65_535;
 
@@ -37,12 +37,12 @@ async function runServe({ values, signal }: Invocation): Promise<number> {
     listen: values.get('listen'),
     port: portOption(values.get('port')),
     hosts: (values.get('host') ?? '').split(',').filter((name) => name !== ''),
-    log: print,
+    log: printNote,
   });
-  print(`computers dial port ${server.port}; this server is known as ${server.hosts.join(', ')}`);
-  print(`the sockets of their disks appear in ${computersFolder()}`);
+  printNote(`computers dial port ${server.port}; this server is known as ${server.hosts.join(', ')}`);
+  printNote(`the sockets of their disks appear in ${computersFolder()}`);
   if (enrolmentsOf(stateFolder()).list().length === 0) {
-    print(
+    printNote(
       `nobody is enrolled yet; for boot media: diskferry enrol NAME --server ${hostname()}:${server.port}`,
     );
   }
