@@ -8,34 +8,48 @@ const SMALLEST_CLASS_BYTES = 4096;
  */
 export class BufferPool {
   readonly #free = new Map<number, Buffer[]>();
-  readonly #maxRetainedBytes: number;
-  #retainedBytes = 0;
+  readonly #maxBytes: number;
+  #lentBytes = 0;
+  #freeBytes = 0;
 
-  constructor({ maxRetainedBytes }: { readonly maxRetainedBytes: number }) {
-    this.#maxRetainedBytes = maxRetainedBytes;
+  /** @param options.maxBytes bytes of payload that are in use and kept for reuse together; more are made, but not kept */
+  constructor({ maxBytes }: { readonly maxBytes: number }) {
+    this.#maxBytes = maxBytes;
   }
 
   /** A buffer with {@link HEADROOM_BYTES} and then at least `length` bytes, of any content. */
   take(length: number): Buffer {
-    const size = classOf(length);
+    const size = bufferBytes(length);
+    this.#lentBytes += size;
     const buffer = this.#free.get(size)?.pop();
-    if (buffer === undefined) return Buffer.allocUnsafeSlow(HEADROOM_BYTES + size);
-    this.#retainedBytes -= buffer.length;
-    return buffer;
+    if (buffer !== undefined) {
+      this.#freeBytes -= size;
+      return buffer;
+    }
+    if (this.#lentBytes + this.#freeBytes > this.#maxBytes) this.clear();
+    return Buffer.allocUnsafeSlow(HEADROOM_BYTES + size);
   }
 
   /** Takes a buffer back that nobody uses any more. */
   give(buffer: Buffer): void {
-    if (this.#retainedBytes + buffer.length > this.#maxRetainedBytes) return;
-    this.#retainedBytes += buffer.length;
     const size = buffer.length - HEADROOM_BYTES;
+    this.#lentBytes -= size;
+    if (this.#lentBytes + this.#freeBytes + size > this.#maxBytes) return;
+    this.#freeBytes += size;
     const free = this.#free.get(size);
     if (free === undefined) this.#free.set(size, [buffer]);
     else free.push(buffer);
   }
+
+  /** Forgets what is not in use. */
+  clear(): void {
+    this.#free.clear();
+    this.#freeBytes = 0;
+  }
 }
 
-function classOf(length: number): number {
+/** Bytes of payload for which there is room in a buffer for `length` bytes. */
+export function bufferBytes(length: number): number {
   let size = SMALLEST_CLASS_BYTES;
   while (size < length) size *= 2;
   return size;

@@ -117,7 +117,7 @@ describe('the decoder of requests', () => {
         for (let event = decoder.next(); event !== undefined; event = decoder.next()) {
           if (event.kind === 'payload') payloads++;
           else requests.push(event.request);
-          if (event.kind === 'request' && event.request.type === COMMAND.WRITE) {
+          if (event.kind === 'request' && decoder.payloadLeft > 0) {
             if (event.request.length === 5) decoder.receivePayload(target);
             else decoder.skipPayload();
           }

@@ -1,5 +1,6 @@
 import { DiskError } from '../disk.ts';
 import { ERROR, errorName } from './constants.ts';
+import type { ReplyError } from './replies.ts';
 
 /** Linux errors that have no number of their own in NBD, and what comes nearest. */
 const NEAREST: Readonly<Record<string, number>> = {
@@ -16,6 +17,19 @@ export function errorNumberOf(error: unknown): number {
   if (name === undefined) return ERROR.EIO;
   if (Object.hasOwn(ERROR, name)) return ERROR[name as keyof typeof ERROR];
   return Object.hasOwn(NEAREST, name) ? (NEAREST[name] ?? ERROR.EIO) : ERROR.EIO;
+}
+
+/**
+ * What a client is told of anything that a Disk throws.
+ *
+ * @param options.fast the request demanded to be refused if it would be slow: only such ones may fail with ENOTSUP
+ */
+export function describeError(error: unknown, { fast = false } = {}): ReplyError {
+  const number = errorNumberOf(error);
+  return {
+    error: number === ERROR.ENOTSUP && !fast ? ERROR.EIO : number,
+    message: error instanceof Error ? error.message : String(error),
+  };
 }
 
 /** The Linux name of an NBD error. The specification says to treat numbers that are not known as EINVAL. */

@@ -31,10 +31,38 @@ export const MAX_ERROR_CHUNK_BYTES = 2 * MAX_STRING_BYTES;
 export const MAX_REQUESTS_IN_FLIGHT = 64;
 
 /**
- * Payload that a connection may have under way, in bytes. The secondary OS must do with 256 MB of memory and four
- * connections. One larger request is served alone.
+ * Payload is read, sent, received and written in pieces of so many bytes, so that a long request needs no more memory than
+ * a short one. Longer pieces made no copy faster.
  */
-export const MAX_BYTES_IN_FLIGHT = 8 * 1024 * 1024;
+export const PIECE_BYTES = 1024 * 1024;
+
+/** Payload that a connection may have under way, in bytes: a few pieces, so that disk and network work at the same time. */
+export const MAX_BYTES_IN_FLIGHT = 4 * 1024 * 1024;
+
+/** Payload that all connections of a server may have under way, in bytes: the secondary OS must do with 256 MB of memory. */
+export const MAX_BYTES_IN_FLIGHT_IN_ALL = 32 * 1024 * 1024;
+
+/** Descriptors in one answer to BLOCK_STATUS that the server sends, so that a fragmented file costs no memory. */
+export const MAX_SENT_DESCRIPTORS = 4096;
 
 /** How long a client may take until it has chosen an export, in ms, so that silent strangers do not pile up. */
 export const HANDSHAKE_TIMEOUT_MS = 30_000;
+
+/**
+ * How long a client may take over the rest of a request, over a piece of payload, or to accept an answer, in ms: it
+ * occupies memory meanwhile that others wait for. A client that owes nothing may be silent for days; whether it still lives
+ * is found out by the keep-alive of its socket.
+ */
+export const PROGRESS_TIMEOUT_MS = 30_000;
+
+/** A client that died without a word is noticed after this silence and the kernel's probes, in ms. */
+export const KEEP_ALIVE_MS = 30_000;
+
+/** How long a client in the handshake may take to ask for something and be told that the server shuts down, in ms. */
+export const SHUTDOWN_PATIENCE_MS = 1_000;
+
+/**
+ * How long a client may take to close its side after the server has said the last word, in ms. Closing earlier, with bytes of
+ * the client unread, would make TCP throw away answers that are on their way.
+ */
+export const LINGER_MS = 2_000;

@@ -18,10 +18,12 @@ type State =
 /** The server's side of the handshake: what a client sends until it enters the transmission phase. */
 export class OptionDecoder {
   readonly #reader: ChunkReader;
-  #state: State = { name: 'client-flags' };
+  #state: State;
 
-  constructor(reader: ChunkReader) {
+  /** @param options.clientFlags false if they have come already: they are not repeated in TLS */
+  constructor(reader: ChunkReader, { clientFlags = true } = {}) {
     this.#reader = reader;
+    this.#state = { name: clientFlags ? 'client-flags' : 'header' };
   }
 
   push(chunk: Uint8Array): void {

@@ -73,7 +73,7 @@ export interface ChunkOptions {
   /** This is the last chunk of the reply; true if absent. */
   readonly done?: boolean | undefined;
   /** Bytes; the offset of the request, which belongs into the header if extended headers were agreed on. */
-  readonly requestOffset?: number | undefined;
+  readonly requestOffset?: number | bigint | undefined;
 }
 
 /** Bytes in front of the payload of a chunk. */
@@ -106,7 +106,8 @@ function writeChunkHeader(
     target.writeUInt32BE(length, at + 16);
     return at + CHUNK_HEADER_BYTES;
   }
-  writeOffset(target, requestOffset, at + 16);
+  if (typeof requestOffset === 'bigint') target.writeBigUInt64BE(requestOffset, at + 16);
+  else writeOffset(target, requestOffset, at + 16);
   writeOffset(target, length, at + 24);
   return at + EXTENDED_CHUNK_HEADER_BYTES;
 }

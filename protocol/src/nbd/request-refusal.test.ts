@@ -9,9 +9,11 @@ import { altered, memoryDisk } from './testing/server-setup.ts';
 
 const SIZE = 64 * 2 ** 30;
 const { READ, WRITE, TRIM, CACHE, WRITE_ZEROES, FLUSH, BLOCK_STATUS } = COMMAND;
-const { FUA, NO_HOLE, DF, FAST_ZERO } = COMMAND_FLAG;
-const AWARE: Agreement = { structured: true, blockSizes: true };
-const PLAIN: Agreement = { structured: false, blockSizes: false };
+const { FUA, NO_HOLE, DF, FAST_ZERO, REQ_ONE, PAYLOAD_LEN } = COMMAND_FLAG;
+const contexts = [{ id: 1, name: 'base:allocation' }];
+const AWARE: Agreement = { replies: 'structured', blockSizes: true, contexts };
+const EXTENDED: Agreement = { ...AWARE, replies: 'extended' };
+const PLAIN: Agreement = { replies: 'simple', blockSizes: false, contexts: [] };
 
 interface Case {
   readonly sector?: number;
@@ -24,7 +26,7 @@ function errorOf(
   { sector = 512, readOnly = false, agreement = AWARE }: Case = {},
 ): number {
   const small = memoryDisk(0, { sectorSize: { logical: sector, physical: 4096 }, readOnly });
-  const served = servedExport('sda', '', altered(small, { size: SIZE }));
+  const served = servedExport({ name: 'sda', description: '', disk: altered(small, { size: SIZE }) });
   const request = { flags: 0, type: READ, cookie: 1n, offset: 0, length: 4096, ...fields };
   const refusal = refusalOf(request, served, agreement);
   if (refusal !== undefined) assert.notEqual(refusal.message, '');
@@ -33,15 +35,17 @@ function errorOf(
 
 describe('a server refuses', () => {
   test('commands that it does not know, EINVAL', () => {
-    for (const type of [BLOCK_STATUS, 8, 9, 0xffff]) assert.equal(errorOf({ type }), ERROR.EINVAL);
+    for (const type of [8, 9, 0xffff]) assert.equal(errorOf({ type }), ERROR.EINVAL);
   });
 
   test('flags that have no meaning with the command, EINVAL; FUA has one with all', () => {
     assert.equal(errorOf({ flags: NO_HOLE }), ERROR.EINVAL);
     assert.equal(errorOf({ flags: 0x8000 }), ERROR.EINVAL);
-    assert.equal(errorOf({ type: WRITE_ZEROES, flags: FAST_ZERO }), ERROR.EINVAL);
-    assert.equal(errorOf({ type: WRITE_ZEROES, flags: NO_HOLE | FUA }), 0);
-    for (const type of [READ, WRITE, TRIM, CACHE, WRITE_ZEROES, FLUSH])
+    assert.equal(errorOf({ flags: FAST_ZERO }), ERROR.EINVAL);
+    assert.equal(errorOf({ type: TRIM, flags: REQ_ONE }), ERROR.EINVAL);
+    assert.equal(errorOf({ type: WRITE_ZEROES, flags: NO_HOLE | FAST_ZERO | FUA }), 0);
+    assert.equal(errorOf({ type: BLOCK_STATUS, flags: REQ_ONE | FUA }), 0);
+    for (const type of [READ, WRITE, TRIM, CACHE, WRITE_ZEROES, FLUSH, BLOCK_STATUS])
       assert.equal(errorOf({ type, flags: FUA }), 0);
   });
 
@@ -50,20 +54,34 @@ describe('a server refuses', () => {
     assert.equal(errorOf({ flags: DF }, { agreement: PLAIN }), ERROR.EINVAL);
   });
 
+  test('payloads that are not announced as extended headers demand, and announced ones without, EINVAL', () => {
+    const type = WRITE;
+    assert.equal(errorOf({ type, flags: PAYLOAD_LEN }, { agreement: EXTENDED }), 0);
+    assert.equal(errorOf({ type }, { agreement: EXTENDED }), ERROR.EINVAL);
+    assert.equal(errorOf({ type, flags: PAYLOAD_LEN }), ERROR.EINVAL);
+    for (const other of [READ, TRIM, CACHE, WRITE_ZEROES, FLUSH])
+      assert.equal(errorOf({ type: other, flags: PAYLOAD_LEN }, { agreement: EXTENDED }), ERROR.EINVAL);
+  });
+
+  test('questions for a status of which nothing was selected, EINVAL', () => {
+    assert.equal(errorOf({ type: BLOCK_STATUS }), 0);
+    assert.equal(errorOf({ type: BLOCK_STATUS }, { agreement: { ...AWARE, contexts: [] } }), ERROR.EINVAL);
+  });
+
   test('requests of no bytes, EINVAL', () => {
-    for (const type of [READ, WRITE, TRIM, CACHE, WRITE_ZEROES])
+    for (const type of [READ, WRITE, TRIM, CACHE, WRITE_ZEROES, BLOCK_STATUS])
       assert.equal(errorOf({ type, length: 0 }), ERROR.EINVAL);
     assert.equal(errorOf({ type: FLUSH, length: 0 }), 0);
   });
 
-  test('reads beyond the end, EINVAL, and writes, ENOSPC', () => {
+  test('reads and trims beyond the end, EINVAL, and writes, ENOSPC', () => {
     const offset = SIZE - 4096;
-    for (const type of [READ, CACHE]) {
+    for (const type of [READ, CACHE, TRIM, BLOCK_STATUS]) {
       assert.equal(errorOf({ type, offset }), 0);
       assert.equal(errorOf({ type, offset: offset + 512 }), ERROR.EINVAL);
       assert.equal(errorOf({ type, offset: 2 ** 64 }), ERROR.EINVAL);
     }
-    for (const type of [WRITE, TRIM, WRITE_ZEROES]) {
+    for (const type of [WRITE, WRITE_ZEROES]) {
       assert.equal(errorOf({ type, offset }), 0);
       assert.equal(errorOf({ type, offset: offset + 512 }), ERROR.ENOSPC);
     }
@@ -106,7 +124,8 @@ describe('a server refuses', () => {
   test('writes to a read-only disk, EPERM', () => {
     for (const type of [WRITE, TRIM, WRITE_ZEROES])
       assert.equal(errorOf({ type }, { readOnly: true }), ERROR.EPERM);
-    for (const type of [READ, CACHE, FLUSH]) assert.equal(errorOf({ type }, { readOnly: true }), 0);
+    for (const type of [READ, CACHE, FLUSH, BLOCK_STATUS])
+      assert.equal(errorOf({ type }, { readOnly: true }), 0);
   });
 
   test('in a fixed order, whatever else is wrong', () => {

@@ -16,6 +16,8 @@ export interface Request {
   readonly offset: number;
   /** Bytes; not exact beyond 2^53, like the offset, with extended headers. */
   readonly length: number;
+  /** The exact offset where {@link offset} is not, for the header of an extended reply, which must repeat it. */
+  readonly exactOffset?: bigint;
 }
 
 export function encodeRequest({ flags, type, cookie, offset, length }: Request): Buffer {
@@ -57,11 +59,41 @@ export function decodeExtendedRequest(buffer: Buffer): Request {
   if (buffer.readUInt32BE(0) !== NBD_EXTENDED_REQUEST_MAGIC) {
     throw protocolError('a request has no magic number of extended headers');
   }
+  const offset = readOffset(buffer, 16);
   return {
     flags: buffer.readUInt16BE(4),
     type: buffer.readUInt16BE(6),
     cookie: buffer.readBigUInt64BE(8),
-    offset: readOffset(buffer, 16),
+    offset,
     length: readOffset(buffer, 24),
+    ...(Number.isSafeInteger(offset) ? {} : { exactOffset: buffer.readBigUInt64BE(16) }),
   };
+}
+
+/** Payload of BLOCK_STATUS: 8 bytes length of the range, then 4 bytes for each context that is asked for. */
+export interface StatusFilter {
+  /** Bytes; not exact beyond 2^53. */
+  readonly length: number;
+  readonly contextIds: readonly number[];
+}
+
+/** Length of a {@link StatusFilter} for so many contexts, in bytes. */
+export function statusFilterBytes(contexts: number): number {
+  return 8 + 4 * contexts;
+}
+
+export function encodeStatusFilter({ length, contextIds }: StatusFilter): Buffer {
+  const buffer = Buffer.allocUnsafe(statusFilterBytes(contextIds.length));
+  writeOffset(buffer, length, 0);
+  for (const [index, id] of contextIds.entries()) buffer.writeUInt32BE(id, statusFilterBytes(index));
+  return buffer;
+}
+
+/** Decodes a payload of a length that {@link statusFilterBytes} gives. */
+export function decodeStatusFilter(payload: Buffer): StatusFilter {
+  const count = (payload.length - statusFilterBytes(0)) / 4;
+  const contextIds = Array.from({ length: count }, (_, index) =>
+    payload.readUInt32BE(statusFilterBytes(index)),
+  );
+  return { length: readOffset(payload, 0), contextIds };
 }

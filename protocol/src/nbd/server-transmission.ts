@@ -1,234 +1,301 @@
-import type { Duplex } from 'node:stream';
-import { debuglog } from 'node:util';
-import { BufferPool, HEADROOM_BYTES } from './buffer-pool.ts';
-import type { ChunkReader } from './chunk-reader.ts';
-import { COMMAND, COMMAND_FLAG, commandName } from './constants.ts';
-import { errorNumberOf } from './errno.ts';
-import {
-  CHUNK_HEADER_BYTES,
-  DATA_OFFSET_BYTES,
-  encodeErrorChunk,
-  encodeSimpleReply,
-  type ReplyError,
-  SIMPLE_REPLY_BYTES,
-  writeDataChunk,
-  writeSimpleReply,
-} from './replies.ts';
+import type { BudgetShare } from './byte-budget.ts';
+import { type BufferPool, HEADROOM_BYTES } from './buffer-pool.ts';
+import { COMMAND, COMMAND_FLAG, ERROR } from './constants.ts';
+import { describeError } from './errno.ts';
+import { PIECE_BYTES } from './limits.ts';
+import { Outflow } from './outflow.ts';
+import { ProgressWatch } from './progress-watch.ts';
+import type { ReplyError } from './replies.ts';
+import { ReplyFormat } from './reply-format.ts';
 import { RequestDecoder } from './request-decoder.ts';
 import { refusalOf } from './request-refusal.ts';
-import type { Request } from './requests.ts';
+import { decodeStatusFilter, type Request, statusFilterBytes } from './requests.ts';
+import { blockStatus, cache, change } from './server-commands.ts';
+import type { ServerConnection } from './server-connection.ts';
 import type { Chosen } from './server-handshake.ts';
-
-const debug = debuglog('diskferry:nbd');
+import { closeDisk } from './server-options.ts';
+import { ReadAnswers } from './server-reads.ts';
+import { describeRequest, type Trace } from './trace.ts';
 
 export interface TransmissionContext {
-  readonly stream: Duplex;
-  readonly chunks: AsyncIterator<Uint8Array, unknown>;
-  readonly reader: ChunkReader;
+  readonly connection: ServerConnection;
   readonly chosen: Chosen;
-  readonly limits: { readonly maxRequestsInFlight: number; readonly maxBytesInFlight: number };
+  readonly share: BudgetShare;
+  readonly pool: BufferPool;
+  readonly maxRequestsInFlight: number;
+  readonly progressTimeoutMs: number;
+  readonly shutdown: AbortSignal | undefined;
+  readonly trace: Trace | undefined;
 }
 
 /** One connection's requests: taken in order, carried out side by side, answered as they are done. */
 export class Transmission {
   readonly #context: TransmissionContext;
   readonly #decoder: RequestDecoder;
-  readonly #pool: BufferPool;
+  readonly #outflow: Outflow;
+  readonly #format: ReplyFormat;
+  readonly #reads: ReadAnswers;
   /** Not answered yet; an answer counts when it has left. */
-  #requestsInFlight = 0;
-  #bytesInFlight = 0;
-  /** With the disk at this moment. */
-  #requestsAtDisk = 0;
+  #inFlight = 0;
+  /** Of these, the ones that were not refused because of the shutdown. */
+  #working = 0;
   #onChange: (() => void) | undefined;
-  /** A WRITE whose data is on its way into the buffer. */
-  #arriving: { readonly request: Request; readonly buffer: Buffer } | undefined;
 
   constructor(context: TransmissionContext) {
+    const { connection, chosen, share, pool, trace } = context;
+    const { replies } = chosen.agreement;
     this.#context = context;
-    this.#decoder = new RequestDecoder(context.reader);
-    this.#pool = new BufferPool({ maxRetainedBytes: context.limits.maxBytesInFlight });
-    // Answers that wait for a broken stream never leave.
-    context.stream.on('close', () => this.#onChange?.());
+    this.#decoder = new RequestDecoder(connection.reader, { extended: replies === 'extended' });
+    this.#outflow = new Outflow(connection.stream);
+    this.#format = new ReplyFormat(replies, trace);
+    this.#reads = new ReadAnswers({
+      served: chosen.served,
+      format: this.#format,
+      outflow: this.#outflow,
+      share,
+      pool,
+      hangUp: () => connection.destroy(),
+    });
   }
 
   /**
-   * Serves until the client disconnects and all its requests have been carried out.
+   * Serves until the client disconnects, or the server is shut down, and all requests have been answered.
    *
-   * @throws {NbdError} `NBD_PROTOCOL`; any error of the stream
+   * @throws {NbdError} `NBD_PROTOCOL`
    */
   async run(): Promise<void> {
-    const { chunks } = this.#context;
-    for (;;) {
-      const event = this.#decoder.next();
-      if (event === undefined) {
-        const { done, value } = await chunks.next();
-        if (done === true) break;
-        this.#decoder.push(value);
-      } else if (event.kind === 'payload') {
-        this.#startWrite();
-      } else if (event.request.type === COMMAND.DISC) {
-        break;
-      } else {
-        await this.#start(event.request);
+    const { connection, progressTimeoutMs, shutdown } = this.#context;
+    const watch = new ProgressWatch([() => this.#owedByClient(), () => this.#owedToClient()], {
+      timeoutMs: progressTimeoutMs,
+      onStuck: () => connection.destroy(),
+    });
+    const onShutdown = (): void => this.#stopIfDone();
+    shutdown?.addEventListener('abort', onShutdown);
+    try {
+      onShutdown();
+      for (;;) {
+        const event = this.#decoder.next();
+        if (event === undefined) {
+          if (!(await this.#receive())) break;
+        } else if (event.kind === 'request') {
+          if (event.request.type === COMMAND.DISC) {
+            this.#context.trace?.(`< ${describeRequest(event.request)}`);
+            break;
+          }
+          if (!(await this.#take(event.request))) break;
+        }
       }
+      while (this.#inFlight > 0 && !this.#outflow.gone) await this.#change();
+    } finally {
+      watch.stop();
+      shutdown?.removeEventListener('abort', onShutdown);
     }
-    await this.#diskIdle();
   }
 
   /** Waits for the requests that are still under way, and closes the disk. Never rejects. */
   async finish(): Promise<void> {
-    await this.#diskIdle();
-    const { name, disk } = this.#context.chosen.served;
-    await disk.close().catch((error: unknown) => debug('closing %s: %s', name, error));
+    // Those who wait for memory wait no longer, and buffers in use are not needed by anybody who knows of them.
+    this.#context.share.close();
+    while (this.#inFlight > 0) await this.#change();
+    await closeDisk(this.#context.chosen.served);
   }
 
-  async #start(request: Request): Promise<void> {
-    const { served, agreement } = this.#context.chosen;
-    const refusal = refusalOf(request, served, agreement);
-    const carriesData = request.type === COMMAND.READ || request.type === COMMAND.WRITE;
-    const bytes = refusal === undefined && carriesData ? request.length : 0;
-    // The data of a WRITE must be dealt with even if the client is made to wait.
-    if (refusal !== undefined && request.type === COMMAND.WRITE) this.#decoder.skipPayload();
-    while (this.#isFull(bytes)) await this.#change();
-    this.#requestsInFlight++;
-    this.#bytesInFlight += bytes;
+  /** Waits for more bytes; false if none will come. */
+  async #receive(): Promise<boolean> {
+    const chunk = await this.#context.connection.inflow.next();
+    if (chunk === undefined) return false;
+    this.#decoder.push(chunk);
+    return true;
+  }
 
+  /** Begins to carry out a request. Resolves when the next one can be taken; false if the client went away. */
+  async #take(request: Request): Promise<boolean> {
+    const { trace, maxRequestsInFlight } = this.#context;
+    trace?.(`< ${describeRequest(request)}`);
+    while (this.#inFlight >= maxRequestsInFlight && !this.#outflow.gone) await this.#change();
+    if (this.#decoder.payloadLeft > 0) return this.#takeWithPayload(request);
+    const refusal = this.#refusal(request);
+    if (refusal !== undefined) this.#refuse(request, refusal);
+    else if (request.type === COMMAND.READ) this.#begin(this.#reads.answer(request));
+    else this.#begin(this.#carryOut(request));
+    return true;
+  }
+
+  async #takeWithPayload(request: Request): Promise<boolean> {
+    const refusal = this.#isStatusFilter(request) ? undefined : this.#refusal(request);
     if (refusal !== undefined) {
-      this.#answerError(request, 0, refusal);
-    } else if (request.type === COMMAND.READ) {
-      void this.#read(request);
-    } else if (request.type === COMMAND.WRITE) {
-      const buffer = this.#pool.take(request.length);
-      this.#arriving = { request, buffer };
-      this.#decoder.receivePayload(buffer.subarray(HEADROOM_BYTES, HEADROOM_BYTES + request.length));
-    } else {
-      void this.#carryOut(request);
+      this.#decoder.skipPayload();
+      this.#refuse(request, refusal);
+      return true;
     }
+    // A shutdown does not end the wait for the rest of a request that it did not refuse.
+    this.#working++;
+    const taken = await (request.type === COMMAND.WRITE
+      ? this.#takeWrite(request)
+      : this.#takeStatusFilter(request));
+    this.#working--;
+    this.#stopIfDone();
+    return taken;
   }
 
-  /** One request larger than all that is allowed is served alone. */
-  #isFull(bytes: number): boolean {
-    const { stream, limits } = this.#context;
-    const { maxRequestsInFlight, maxBytesInFlight } = limits;
-    if (stream.destroyed) return false;
+  /** Receives the data of a WRITE and writes it, piece by piece. */
+  async #takeWrite(request: Request): Promise<boolean> {
+    const { share } = this.#context;
+    const { offset, length } = request;
+    const pieces: Promise<void>[] = [];
+    let failure: unknown;
+    for (let done = 0; done < length; done += PIECE_BYTES) {
+      if (failure !== undefined) break;
+      const piece = Math.min(PIECE_BYTES, length - done);
+      const granted = share.acquire(piece);
+      if (granted !== true && !(await granted)) return false;
+      const buffer = this.#context.pool.take(piece);
+      const data = buffer.subarray(HEADROOM_BYTES, HEADROOM_BYTES + piece);
+      if (!(await this.#receivePayload(data))) {
+        this.#giveBack(buffer, piece);
+        // What was written of it is written: the client does not know, and must not rely on either.
+        if (pieces.length > 0) this.#begin(Promise.allSettled(pieces));
+        return false;
+      }
+      const fua = length === piece && (request.flags & COMMAND_FLAG.FUA) !== 0;
+      pieces.push(
+        this.#writePiece(offset + done, data, fua)
+          .catch((error: unknown) => {
+            failure ??= error;
+          })
+          .finally(() => this.#giveBack(buffer, piece)),
+      );
+    }
+    if (this.#decoder.payloadLeft > 0) this.#decoder.skipPayload();
+    this.#begin(this.#answerWrite(request, pieces, () => failure));
+    return true;
+  }
+
+  async #writePiece(offset: number, data: Uint8Array, fua: boolean): Promise<void> {
+    await this.#context.chosen.served.disk.write(offset, data, { fua });
+  }
+
+  async #answerWrite(
+    request: Request,
+    pieces: readonly Promise<void>[],
+    failure: () => unknown,
+  ): Promise<void> {
+    await Promise.all(pieces);
+    try {
+      if (failure() !== undefined) throw failure();
+      // Once for all pieces, instead of with each.
+      if (pieces.length > 1 && (request.flags & COMMAND_FLAG.FUA) !== 0) {
+        await this.#context.chosen.served.disk.flush();
+      }
+    } catch (error) {
+      return this.#outflow.sent(this.#format.failure(request, describeError(error)));
+    }
+    return this.#outflow.sent(this.#format.success(request));
+  }
+
+  /** With a payload, BLOCK_STATUS names the contexts to answer, and the range's length. */
+  async #takeStatusFilter(request: Request): Promise<boolean> {
+    const data = Buffer.allocUnsafe(this.#decoder.payloadLeft);
+    if (!(await this.#receivePayload(data))) return false;
+    const { chosen } = this.#context;
+    const { length, contextIds } = decodeStatusFilter(data);
+    const flags = request.flags & ~COMMAND_FLAG.PAYLOAD_LEN;
+    const range = { ...request, length, flags };
+    const contexts = chosen.agreement.contexts.filter(({ id }) => contextIds.includes(id));
+    const refusal =
+      contexts.length === contextIds.length
+        ? this.#refusal(range)
+        : { error: ERROR.EINVAL, message: 'a metadata context that was not selected, or one twice' };
+    if (refusal === undefined) this.#begin(this.#answerStatus(range, contexts));
+    else this.#refuse(request, refusal);
+    return true;
+  }
+
+  #isStatusFilter({ type, flags }: Request): boolean {
+    const { agreement } = this.#context.chosen;
+    const most = statusFilterBytes(agreement.contexts.length);
+    const length = this.#decoder.payloadLeft;
     return (
-      this.#requestsInFlight >= maxRequestsInFlight ||
-      (this.#bytesInFlight > 0 && this.#bytesInFlight + bytes > maxBytesInFlight)
+      type === COMMAND.BLOCK_STATUS &&
+      (flags & COMMAND_FLAG.PAYLOAD_LEN) !== 0 &&
+      length > statusFilterBytes(0) &&
+      length <= most &&
+      (length - most) % 4 === 0
     );
   }
 
-  async #read(request: Request): Promise<void> {
-    const { stream, chosen } = this.#context;
-    const { disk, blockSizes } = chosen.served;
-    const { cookie, offset, length } = request;
-    // Clients that do not know the block sizes may read anything: read whole sectors, answer with the part.
-    const before = offset % blockSizes.minimum;
-    const after = (blockSizes.minimum - ((before + length) % blockSizes.minimum)) % blockSizes.minimum;
-    const buffer = this.#pool.take(before + length + after);
-    const start = HEADROOM_BYTES + before;
-    this.#requestsAtDisk++;
+  async #receivePayload(target: Uint8Array): Promise<boolean> {
+    this.#decoder.receivePayload(target);
+    while (this.#decoder.next() === undefined) {
+      if (!(await this.#receive())) return false;
+    }
+    return true;
+  }
+
+  /** The requests without data in either direction. */
+  async #carryOut(request: Request): Promise<void> {
+    const { chosen, share, pool } = this.#context;
+    const { served, agreement } = chosen;
+    if (request.type === COMMAND.BLOCK_STATUS) return this.#answerStatus(request, agreement.contexts);
     try {
-      await disk.read(offset - before, buffer.subarray(HEADROOM_BYTES, start + length + after));
+      if (request.type === COMMAND.CACHE) {
+        await cache(served, request, { share, pool, wanted: () => !this.#outflow.gone });
+      } else {
+        await change(served, request);
+      }
     } catch (error) {
-      this.#pool.give(buffer);
-      this.#answerError(request, length, describeError(error));
-      return;
-    } finally {
-      this.#leaveDisk();
+      const fast = (request.flags & COMMAND_FLAG.FAST_ZERO) !== 0;
+      return this.#outflow.sent(this.#format.failure(request, describeError(error, { fast })));
     }
-    let header: number;
-    if (chosen.agreement.structured) {
-      header = CHUNK_HEADER_BYTES + DATA_OFFSET_BYTES;
-      writeDataChunk(buffer, start - header, { cookie, offset, length });
-    } else {
-      header = SIMPLE_REPLY_BYTES;
-      writeSimpleReply(buffer, start - header, cookie, 0);
+    return this.#outflow.sent(this.#format.success(request));
+  }
+
+  async #answerStatus(request: Request, contexts: Chosen['agreement']['contexts']): Promise<void> {
+    let chunks: Buffer[];
+    try {
+      const statuses = await blockStatus(this.#context.chosen.served, request, contexts);
+      chunks = statuses.map((status, index) =>
+        this.#format.status(request, status, { done: index === statuses.length - 1 }),
+      );
+    } catch (error) {
+      chunks = [this.#format.failure(request, describeError(error))];
     }
-    stream.write(buffer.subarray(start - header, start + length), () => {
-      this.#pool.give(buffer);
-      this.#release(length);
+    await Promise.all(chunks.map((chunk) => this.#outflow.sent(chunk)));
+  }
+
+  #refusal(request: Request): ReplyError | undefined {
+    const { chosen, shutdown } = this.#context;
+    if (shutdown?.aborted === true) {
+      return { error: ERROR.ESHUTDOWN, message: 'this server is being shut down' };
+    }
+    return refusalOf(request, chosen.served, chosen.agreement);
+  }
+
+  #refuse(request: Request, error: ReplyError): void {
+    this.#inFlight++;
+    this.#outflow.send(this.#format.failure(request, error), () => this.#leave());
+  }
+
+  /** Counts work, which must not reject, until it is done. */
+  #begin(work: Promise<unknown>): void {
+    this.#inFlight++;
+    this.#working++;
+    void work.finally(() => {
+      this.#working--;
+      this.#leave();
+      this.#stopIfDone();
     });
   }
 
-  #startWrite(): void {
-    const arrived = this.#arriving;
-    if (arrived === undefined) throw new TypeError('data without a WRITE');
-    this.#arriving = undefined;
-    void this.#write(arrived.request, arrived.buffer);
-  }
-
-  async #write(request: Request, buffer: Buffer): Promise<void> {
-    const { offset, length, flags } = request;
-    const data = buffer.subarray(HEADROOM_BYTES, HEADROOM_BYTES + length);
-    this.#requestsAtDisk++;
-    try {
-      await this.#context.chosen.served.disk.write(offset, data, { fua: (flags & COMMAND_FLAG.FUA) !== 0 });
-      this.#answer(encodeSimpleReply(request.cookie, 0), length);
-    } catch (error) {
-      this.#answerError(request, length, describeError(error));
-    } finally {
-      this.#leaveDisk();
-      this.#pool.give(buffer);
-    }
-  }
-
-  /** The requests without a payload. */
-  async #carryOut(request: Request): Promise<void> {
-    this.#requestsAtDisk++;
-    try {
-      await this.#command(request);
-      this.#answer(encodeSimpleReply(request.cookie, 0), 0);
-    } catch (error) {
-      this.#answerError(request, 0, describeError(error));
-    } finally {
-      this.#leaveDisk();
-    }
-  }
-
-  async #command({ type, flags, offset, length }: Request): Promise<void> {
-    const { disk } = this.#context.chosen.served;
-    switch (type) {
-      case COMMAND.FLUSH:
-        if (!disk.readOnly) await disk.flush();
-        return;
-      case COMMAND.TRIM:
-        await disk.discard(offset, length);
-        break;
-      case COMMAND.WRITE_ZEROES:
-        await disk.writeZeroes(offset, length, { mayPunch: (flags & COMMAND_FLAG.NO_HOLE) === 0 });
-        break;
-      case COMMAND.CACHE:
-        // A hint that a client may give: success is the right answer of a server that has no use for it.
-        return;
-      default:
-        throw new TypeError(`${commandName(type)} has passed the refusals but is not carried out`);
-    }
-    if ((flags & COMMAND_FLAG.FUA) !== 0) await disk.flush();
-  }
-
-  #answerError({ type, cookie, offset, length }: Request, bytes: number, error: ReplyError): void {
-    debug('%s of %d bytes at %d failed: %s', commandName(type), length, offset, error.message);
-    const { structured } = this.#context.chosen.agreement;
-    this.#answer(
-      structured ? encodeErrorChunk(cookie, error) : encodeSimpleReply(cookie, error.error),
-      bytes,
-    );
-  }
-
-  /** A request counts as under way until its answer has left, so that a client that reads nothing is made to wait. */
-  #answer(reply: Buffer, bytes: number): void {
-    this.#context.stream.write(reply, () => this.#release(bytes));
-  }
-
-  #release(bytes: number): void {
-    this.#requestsInFlight--;
-    this.#bytesInFlight -= bytes;
+  #leave(): void {
+    this.#inFlight--;
     this.#onChange?.();
   }
 
-  #leaveDisk(): void {
-    this.#requestsAtDisk--;
-    this.#onChange?.();
+  /** At a shutdown, the connection ends when what was under way is answered, whatever the client goes on asking. */
+  #stopIfDone(): void {
+    const { connection, shutdown } = this.#context;
+    if (shutdown?.aborted === true && this.#working === 0) connection.inflow.stop();
   }
 
   #change(): Promise<void> {
@@ -237,11 +304,20 @@ export class Transmission {
     });
   }
 
-  async #diskIdle(): Promise<void> {
-    while (this.#requestsAtDisk > 0) await this.#change();
+  #giveBack(buffer: Buffer, length: number): void {
+    this.#context.pool.give(buffer);
+    this.#context.share.release(length);
   }
-}
 
-function describeError(error: unknown): ReplyError {
-  return { error: errorNumberOf(error), message: error instanceof Error ? error.message : String(error) };
+  /** The rest of what the client began to send, while the server waits for it. */
+  #owedByClient(): number | undefined {
+    const waits = this.#context.connection.inflow.awaited && this.#decoder.isIncomplete;
+    return waits ? this.#decoder.progress : undefined;
+  }
+
+  /** That the client accepts the answers to its requests. */
+  #owedToClient(): number | undefined {
+    const { pending, left } = this.#outflow.progress;
+    return pending ? left : undefined;
+  }
 }

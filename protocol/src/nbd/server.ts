@@ -1,26 +1,42 @@
 import type { Duplex } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
-import { debuglog } from 'node:util';
-import { ChunkReader } from './chunk-reader.ts';
+import { ByteBudget } from './byte-budget.ts';
 import type { Admission } from './export-catalog.ts';
-import { HANDSHAKE_TIMEOUT_MS, MAX_BYTES_IN_FLIGHT, MAX_REQUESTS_IN_FLIGHT } from './limits.ts';
+import {
+  HANDSHAKE_TIMEOUT_MS,
+  KEEP_ALIVE_MS,
+  MAX_BYTES_IN_FLIGHT,
+  MAX_REQUESTS_IN_FLIGHT,
+  PROGRESS_TIMEOUT_MS,
+} from './limits.ts';
+import { ServerConnection, type ServerTls } from './server-connection.ts';
 import { negotiate } from './server-handshake.ts';
 import { Transmission } from './server-transmission.ts';
-
-const debug = debuglog('diskferry:nbd');
+import { startTrace } from './trace.ts';
 
 export interface ServeOptions {
+  /** What is needed for NBD_OPT_STARTTLS; without it, the option is not known. */
+  readonly tls?: ServerTls | undefined;
   /**
    * Whether what one connection wrote and flushed is seen by the others, so that clients may use several at once. True
    * for disks that all end in one file or device.
    */
   readonly multiConnection?: boolean;
   readonly maxRequestsInFlight?: number;
-  /** Bytes of payload. */
+  /** Bytes of payload of this connection. */
   readonly maxBytesInFlight?: number;
+  /** Bytes of payload of all connections that are given the same budget. */
+  readonly budget?: ByteBudget;
   /** Time for a client to choose an export, in ms. */
   readonly handshakeTimeoutMs?: number;
-  /** Ends the connection. */
+  /** Time for a client to deliver what it owes: the rest of a request, the acceptance of an answer; in ms. */
+  readonly progressTimeoutMs?: number;
+  /**
+   * Ends the connection kindly: what is under way is carried out and answered, whatever comes later is refused as the
+   * specification has it (NBD_REP_ERR_SHUTDOWN, ESHUTDOWN), and then the connection is closed.
+   */
+  readonly shutdown?: AbortSignal | undefined;
+  /** Ends the connection at once. */
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -30,53 +46,58 @@ interface SocketSettings {
   setKeepAlive?(on: boolean, initialDelayMs: number): unknown;
 }
 
-/** A dead client is noticed after this and the kernel's probes, in ms. */
-const KEEP_ALIVE_MS = 30_000;
-
 /**
  * Speaks NBD with one client until it goes away, then closes the disk that it chose. Never rejects: whatever a client
  * does ends its own connection only, with a line for `NODE_DEBUG=diskferry:nbd`. Takes the stream over.
+ *
+ * @param admit asked for every option that concerns exports, with the TLS session if there is one by then. Its peer has proved
+ * to have the key of the certificate that it shows (`getPeerX509Certificate`), but need not show any; `authorized` says
+ * whether an authority of the secure context vouches for it
  */
 export async function serveConnection(
   stream: Duplex,
   admit: (secured: TLSSocket | undefined) => Admission,
   {
+    tls,
     multiConnection = true,
     maxRequestsInFlight = MAX_REQUESTS_IN_FLIGHT,
     maxBytesInFlight = MAX_BYTES_IN_FLIGHT,
+    budget = new ByteBudget(maxBytesInFlight),
     handshakeTimeoutMs = HANDSHAKE_TIMEOUT_MS,
+    progressTimeoutMs = PROGRESS_TIMEOUT_MS,
+    shutdown,
     signal,
   }: ServeOptions = {},
 ): Promise<void> {
-  // An error of the stream also ends the iterator below; this listener keeps it from ending the process.
-  stream.on('error', (error) => debug('connection: %s', error.message));
+  const trace = startTrace();
+  const connection = new ServerConnection(stream, (error) => trace?.(`= ${error.message}`));
   applySocketSettings(stream as SocketSettings);
-  const stop = (): void => void stream.destroy();
+  const stop = (): void => connection.destroy();
   signal?.addEventListener('abort', stop);
   if (signal?.aborted === true) stop();
   const timer = setTimeout(stop, handshakeTimeoutMs);
   let transmission: Transmission | undefined;
   try {
-    const reader = new ChunkReader();
-    const chunks = stream.iterator({ destroyOnReturn: false });
-    const chosen = await negotiate({
-      stream,
-      chunks,
-      reader,
-      admit: () => admit(undefined),
-      multiConnection,
-    });
+    const chosen = await negotiate({ connection, admit, multiConnection, tls, shutdown, trace });
     clearTimeout(timer);
     if (chosen !== undefined) {
-      const limits = { maxRequestsInFlight, maxBytesInFlight };
-      transmission = new Transmission({ stream, chunks, reader, chosen, limits });
+      transmission = new Transmission({
+        connection,
+        chosen,
+        share: budget.share(maxBytesInFlight),
+        pool: budget.pool,
+        maxRequestsInFlight,
+        progressTimeoutMs,
+        shutdown,
+        trace,
+      });
       await transmission.run();
     }
-    // The server closes the connection also if the client does not.
-    stream.end(() => stream.destroy());
+    await connection.end({ linger: shutdown?.aborted === true });
+    trace?.('= ended');
   } catch (error) {
-    debug('connection ended: %s', error instanceof Error ? error.message : error);
-    stream.destroy();
+    trace?.(`= ended: ${error instanceof Error ? error.message : String(error)}`);
+    connection.destroy();
   } finally {
     clearTimeout(timer);
     signal?.removeEventListener('abort', stop);

@@ -1,0 +1,163 @@
+import type { BudgetShare } from './byte-budget.ts';
+import { type BufferPool, HEADROOM_BYTES } from './buffer-pool.ts';
+import { alignOutwards } from './aligned-range.ts';
+import { COMMAND_FLAG } from './constants.ts';
+import { describeError } from './errno.ts';
+import { PIECE_BYTES } from './limits.ts';
+import type { Outflow } from './outflow.ts';
+import type { ReplyFormat } from './reply-format.ts';
+import type { Request } from './requests.ts';
+import type { ServedExport } from './served-export.ts';
+
+export interface ReadContext {
+  readonly served: ServedExport;
+  readonly format: ReplyFormat;
+  readonly outflow: Outflow;
+  readonly share: BudgetShare;
+  readonly pool: BufferPool;
+  /** Ends the connection: nothing else tells of an error in the middle of data. */
+  readonly hangUp: () => void;
+}
+
+/** A part of the range of a request. Bytes. */
+interface Piece {
+  readonly offset: number;
+  readonly length: number;
+}
+
+/** Answers READ from the disk: reads, then sends, in pieces if it is long. */
+export class ReadAnswers {
+  readonly #context: ReadContext;
+
+  constructor(context: ReadContext) {
+    this.#context = context;
+  }
+
+  /** Never rejects. Resolves when the whole answer has left. */
+  async answer(request: Request): Promise<void> {
+    if (request.length <= PIECE_BYTES) await this.#answerAtOnce(request);
+    else await this.#answerInPieces(request);
+  }
+
+  async #answerAtOnce(request: Request): Promise<void> {
+    const { served, format, outflow, share, pool } = this.#context;
+    const range = alignOutwards(request.offset, request.length, served.blockSizes.minimum);
+    const granted = share.acquire(range.length);
+    if (granted !== true && !(await granted)) return;
+    const buffer = pool.take(range.length);
+    try {
+      await served.disk.read(range.offset, buffer.subarray(HEADROOM_BYTES, HEADROOM_BYTES + range.length));
+      const data = HEADROOM_BYTES + range.before;
+      const start = format.writeDataHeader(buffer, data, request, { ...request, done: true });
+      await outflow.sent(buffer.subarray(start, data + request.length));
+    } catch (error) {
+      await outflow.sent(format.failure(request, describeError(error)));
+    } finally {
+      pool.give(buffer);
+      share.release(range.length);
+    }
+  }
+
+  /** Two buffers take turns: one is filled from the disk while the other is sent. */
+  async #answerInPieces(request: Request): Promise<void> {
+    const { share, pool } = this.#context;
+    const granted = share.acquire(2 * PIECE_BYTES);
+    if (granted !== true && !(await granted)) return;
+    const buffers = [pool.take(PIECE_BYTES), pool.take(PIECE_BYTES)] as const;
+    try {
+      const { style } = this.#context.format;
+      const whole = style === 'simple' || (request.flags & COMMAND_FLAG.DF) !== 0;
+      await (whole ? this.#sendAsOne(request, buffers) : this.#sendAsChunks(request, buffers));
+    } finally {
+      for (const buffer of buffers) pool.give(buffer);
+      share.release(2 * PIECE_BYTES);
+    }
+  }
+
+  /** Each piece is a chunk of its own; other answers may go between them. */
+  async #sendAsChunks(request: Request, buffers: readonly [Buffer, Buffer]): Promise<void> {
+    const { format, outflow } = this.#context;
+    const end = request.offset + request.length;
+    let leaving = Promise.resolve();
+    let [buffer, other] = buffers;
+    for (const piece of this.#pieces(request)) {
+      if (outflow.gone) return;
+      try {
+        const data = await this.#read(piece, buffer);
+        const done = piece.offset + piece.length === end;
+        const start = format.writeDataHeader(buffer, data, request, { ...piece, done });
+        const message = buffer.subarray(start, data + piece.length);
+        await leaving;
+        leaving = outflow.sent(message);
+      } catch (error) {
+        await leaving;
+        await outflow.sent(format.failure(request, describeError(error)));
+        return;
+      }
+      [buffer, other] = [other, buffer];
+    }
+    await leaving;
+  }
+
+  /** One header stands for all of the data, so that nothing may come between the pieces. */
+  async #sendAsOne(request: Request, buffers: readonly [Buffer, Buffer]): Promise<void> {
+    const { format, outflow, hangUp } = this.#context;
+    let leaving: Promise<void> | undefined;
+    let failure: unknown;
+    let [buffer, other] = buffers;
+    try {
+      for (const piece of this.#pieces(request)) {
+        if (outflow.gone) return;
+        let data = HEADROOM_BYTES;
+        try {
+          if (failure === undefined) data = await this.#read(piece, buffer);
+        } catch (error) {
+          if (leaving === undefined) {
+            await outflow.sent(format.failure(request, describeError(error)));
+            return;
+          }
+          if (format.style === 'simple') {
+            hangUp();
+            return;
+          }
+          failure = error;
+        }
+        // The chunk has to be completed before the error can be told.
+        if (failure !== undefined) buffer.fill(0);
+        let start = data;
+        if (leaving === undefined) {
+          if (!(await outflow.hold())) return;
+          start = format.writeDataHeader(buffer, data, request, { ...request, done: false });
+        }
+        await leaving;
+        leaving = outflow.sentHeld(buffer.subarray(start, data + piece.length));
+        [buffer, other] = [other, buffer];
+      }
+      if (failure !== undefined) outflow.sendHeld(format.failure(request, describeError(failure)));
+      else if (format.style !== 'simple') outflow.sendHeld(format.success(request));
+    } finally {
+      if (leaving !== undefined) outflow.release();
+      await leaving;
+    }
+  }
+
+  /** Fills a buffer with a piece, and room for a header in front of it; returns where the data starts. */
+  async #read({ offset, length }: Piece, buffer: Buffer): Promise<number> {
+    const { disk, blockSizes } = this.#context.served;
+    const range = alignOutwards(offset, length, blockSizes.minimum);
+    await disk.read(range.offset, buffer.subarray(HEADROOM_BYTES, HEADROOM_BYTES + range.length));
+    return HEADROOM_BYTES + range.before;
+  }
+
+  /** Cuts a range where sectors end, so that each piece fits a buffer with its sectors. */
+  *#pieces({ offset, length }: Request): Generator<Piece> {
+    const sector = this.#context.served.blockSizes.minimum;
+    const end = offset + length;
+    for (let start = offset; start < end; ) {
+      const full = start + PIECE_BYTES;
+      const stop = Math.min(end, full - (full % sector));
+      yield { offset: start, length: stop - start };
+      start = stop;
+    }
+  }
+}
