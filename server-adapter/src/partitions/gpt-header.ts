@@ -103,7 +103,8 @@ export function moveHeader(
   return sector;
 }
 
-function headerChecksum(sector: Buffer, headerSize: number): number {
+/** The CRC of a header, computed with its own field as zero. */
+export function headerChecksum(sector: Buffer, headerSize: number): number {
   const header = Buffer.from(sector.subarray(0, headerSize));
   header.writeUInt32LE(0, CRC_OFFSET);
   return crc32(header);

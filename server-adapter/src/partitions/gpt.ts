@@ -86,7 +86,8 @@ export async function repairPrimaryGpt(disk: ReadableDisk): Promise<TablePatch[]
   ];
 }
 
-async function readPair(disk: ReadableDisk): Promise<GptPair> {
+/** The header to be used and the other one. */
+export async function readPair(disk: ReadableDisk): Promise<GptPair> {
   const lastLba = lastLbaOf(disk);
   const primary = await readGptHeader(disk, PRIMARY_LBA);
   // A disk that was enlarged has its backup where its old end was, which only the primary knows.

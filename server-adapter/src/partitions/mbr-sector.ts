@@ -9,7 +9,12 @@ const DISK_SIGNATURE_OFFSET = 440;
 const ACTIVE = 0x80;
 const PROTECTIVE_TYPE = 0xee;
 const EXTENDED_TYPES: readonly number[] = [0x05, 0x0f, 0x85];
-const MAX_SECTORS = 0xffff_ffff;
+/** The largest number that an entry can hold. */
+export const MAX_SECTORS = 0xffff_ffff;
+/** The geometry that every program has pretended since disks grew beyond cylinders, heads and sectors. */
+const HEADS = 255;
+const SECTORS_PER_TRACK = 63;
+const MAX_CYLINDER = 1023;
 
 /** One of the four entries. Places are sectors, counted from a point that depends on where the entry stands. */
 export interface MbrEntry {
@@ -33,6 +38,32 @@ export function decodeMbrEntries(sector: Buffer): MbrEntry[] {
       sectors: sector.readUInt32LE(offset + 12),
     };
   });
+}
+
+/** Writes one of the four entries, with CHS addresses that match; those of an entry that stays as it was are kept. */
+export function encodeMbrEntry(sector: Buffer, index: number, entry: MbrEntry): void {
+  const before = decodeMbrEntries(sector)[index];
+  const offset = ENTRIES_OFFSET + index * ENTRY_SIZE;
+  sector.writeUInt8(entry.status, offset);
+  sector.writeUInt8(entry.type, offset + 4);
+  sector.writeUInt32LE(entry.start, offset + 8);
+  sector.writeUInt32LE(entry.sectors, offset + 12);
+  if (before?.start === entry.start && before.sectors === entry.sectors) return;
+  chsOf(entry.start).copy(sector, offset + 1);
+  chsOf(entry.start + entry.sectors - 1).copy(sector, offset + 5);
+}
+
+/** Cylinder, head and sector in three bytes; the largest address for what lies beyond. */
+function chsOf(sector: number): Buffer {
+  const cylinder = Math.floor(sector / (HEADS * SECTORS_PER_TRACK));
+  if (sector < 0) return Buffer.alloc(3);
+  if (cylinder > MAX_CYLINDER) return Buffer.from([HEADS - 1, 0xff, 0xff]);
+  const head = Math.floor(sector / SECTORS_PER_TRACK) % HEADS;
+  return Buffer.from([head, (sector % SECTORS_PER_TRACK) + 1 + ((cylinder >> 8) << 6), cylinder & 0xff]);
+}
+
+export function writeMbrSignature(sector: Buffer): void {
+  sector.writeUInt16LE(SIGNATURE, SIGNATURE_OFFSET);
 }
 
 export function hasMbrSignature(sector: Buffer): boolean {
