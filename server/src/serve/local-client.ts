@@ -17,7 +17,7 @@ export async function listComputers(path = interfacePath()): Promise<readonly Ma
 
 async function ask(socketPath: string, path: string): Promise<IncomingMessage | undefined> {
   return new Promise((resolve, reject) => {
-    const request = httpRequest({ socketPath, path, timeout: TIMEOUT_MS }, resolve);
+    const request = httpRequest({ socketPath, path, agent: false, timeout: TIMEOUT_MS }, resolve);
     request.on('timeout', () => request.destroy(new Error(`no answer for ${TIMEOUT_MS / 1000} s`)));
     request.on('error', (error: NodeJS.ErrnoException) => {
       if (NO_SERVER.includes(error.code ?? '')) resolve(undefined);

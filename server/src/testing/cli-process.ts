@@ -15,8 +15,8 @@ export interface CliResult {
 
 export interface CliProcess {
   readonly pid: number;
-  /** Resolves when standard error has something that matches. */
-  printed(pattern: RegExp): Promise<void>;
+  /** Resolves with the match when standard error has something that matches. */
+  printed(pattern: RegExp): Promise<RegExpExecArray>;
   /** Sends a signal to the whole process group, as a terminal does for Ctrl-C. */
   signalGroup(signal: NodeJS.Signals): void;
   readonly ended: Promise<CliResult>;
@@ -68,7 +68,9 @@ export function startCli(
     pid,
     async printed(pattern) {
       const signal = AbortSignal.timeout(BOUND_MS);
-      while (!pattern.test(stderr)) {
+      for (;;) {
+        const match = pattern.exec(stderr);
+        if (match !== null) return match;
         const result = await Promise.race([once(child.stderr, 'data', { signal }), ended]);
         if (!Array.isArray(result)) throw new Error(`diskferry ended; it said: ${stderr}${stdout}`);
       }
