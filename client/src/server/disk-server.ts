@@ -1,22 +1,18 @@
 import { createServer, type Socket } from 'node:net';
-import { totalmem } from 'node:os';
 import { debuglog } from 'node:util';
+import { ByteBudget } from '@diskferry/protocol/nbd/byte-budget';
 import type { Admission, ExportCatalog } from '@diskferry/protocol/nbd/export-catalog';
-import { serveConnection } from '@diskferry/protocol/nbd/server';
+import { type ServeOptions, serveConnection } from '@diskferry/protocol/nbd/server';
 import type { Access, PeerConnection } from '../access/access.ts';
 import { AccessError, type Peer } from '../access/peer.ts';
 import { listen, peerAddress } from './listen.ts';
 
 const debug = debuglog('diskferry:server');
 
-/** What one connection may have under way, in bytes; more made no copy faster. */
-const MAX_BYTES_IN_FLIGHT = 4 * 1024 * 1024;
-/** serveConnection keeps as many bytes again for the next requests. */
-const BYTES_PER_CONNECTION = 2 * MAX_BYTES_IN_FLIGHT;
-/** A server needs four or so per disk (nbdcopy's default). */
-const MAX_CONNECTIONS = 64;
-/** A server that was switched off is noticed after this silence and some probes, in ms. */
-const KEEP_ALIVE_AFTER_MS = 30_000;
+/** A server needs four or so per disk (nbdcopy's default). Their payload comes out of one budget, so that more cost little. */
+const MAX_CONNECTIONS = 128;
+/** How long connections may take over what is under way when the client is stopped, in ms. */
+const SHUTDOWN_TIMEOUT_MS = 5_000;
 
 export interface DiskServerOptions {
   readonly port: number;
@@ -29,7 +25,7 @@ export interface DiskServerOptions {
 
 export interface DiskServer {
   readonly port: number;
-  /** Ends all connections; resolves when their disks are closed. */
+  /** Lets all connections finish what is under way, but not for long; resolves when their disks are closed. */
   close(): Promise<void>;
 }
 
@@ -39,15 +35,18 @@ export interface DiskServer {
  * @throws {ListenError}
  */
 export async function startDiskServer(options: DiskServerOptions): Promise<DiskServer> {
-  const { maxConnections = affordableConnections() } = options;
+  const { maxConnections = MAX_CONNECTIONS, access } = options;
   const connections = new Map<Socket, Promise<void>>();
-  const server = createServer(
-    { noDelay: true, keepAlive: true, keepAliveInitialDelay: KEEP_ALIVE_AFTER_MS },
-    (socket) => {
-      const served = serveSocket(socket, options).finally(() => connections.delete(socket));
-      connections.set(socket, served);
-    },
-  );
+  const shutdown = new AbortController();
+  const serveOptions = {
+    tls: access.tls === undefined ? undefined : { secureContext: access.tls.secureContext, required: true },
+    budget: new ByteBudget(),
+    shutdown: shutdown.signal,
+  };
+  const server = createServer((socket) => {
+    const served = serveSocket(socket, options, serveOptions).finally(() => connections.delete(socket));
+    connections.set(socket, served);
+  });
   server.maxConnections = maxConnections;
   server.on('drop', (data) => debug('refused %s: %d connections', data?.remoteAddress, maxConnections));
   const port = await listen(server, { ...options, option: '--port' });
@@ -57,26 +56,27 @@ export async function startDiskServer(options: DiskServerOptions): Promise<DiskS
     port,
     close: async () => {
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-      for (const socket of connections.keys()) socket.destroy();
+      shutdown.abort();
+      const timer = setTimeout(() => {
+        for (const socket of connections.keys()) socket.destroy();
+      }, SHUTDOWN_TIMEOUT_MS);
       await Promise.all(connections.values());
+      clearTimeout(timer);
       await closed;
     },
   };
 }
 
-/** Half of the memory at most goes to connections: some 14 of them in a computer with 256 MB. */
-function affordableConnections(): number {
-  return Math.min(MAX_CONNECTIONS, Math.floor(totalmem() / 2 / BYTES_PER_CONNECTION));
-}
-
-async function serveSocket(socket: Socket, options: DiskServerOptions): Promise<void> {
+async function serveSocket(
+  socket: Socket,
+  options: DiskServerOptions,
+  serveOptions: ServeOptions,
+): Promise<void> {
   const address = peerAddress(socket);
   // An error event without a listener would end the process; serveConnection may be done before it comes.
   socket.on('error', (error) => debug('%s: %s', address, error.message));
   try {
-    await serveConnection(socket, (secured) => admit({ secured, address }, options), {
-      maxBytesInFlight: MAX_BYTES_IN_FLIGHT,
-    });
+    await serveConnection(socket, (secured) => admit({ secured, address }, options), serveOptions);
   } catch (error) {
     debug('%s: %s', address, error instanceof Error ? error.message : error);
   } finally {

@@ -51,8 +51,8 @@ interface SocketSettings {
  * does ends its own connection only, with a line for `NODE_DEBUG=diskferry:nbd`. Takes the stream over.
  *
  * @param admit asked for every option that concerns exports, with the TLS session if there is one by then. Its peer has proved
- * to have the key of the certificate that it shows (`getPeerX509Certificate`), but need not show any; `authorized` says
- * whether an authority of the secure context vouches for it
+ * to have the key of the certificate that it shows (`getPeerX509Certificate`), but need not show any, and nobody has looked
+ * whether an authority vouches for it
  */
 export async function serveConnection(
   stream: Duplex,
