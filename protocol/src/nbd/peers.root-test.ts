@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { once } from 'node:events';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -10,10 +10,13 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import type { DiskAddress } from '../disk-address.ts';
 import { MemoryDisk } from '../memory-disk.ts';
-import { connectNbd, listExports, type NbdServer } from './client.ts';
+import { type ConnectOptions, connectNbd, listExports, type NbdServer } from './client.ts';
+import type { NbdDisk } from './nbd-disk.ts';
 import { NbdError } from './nbd-error.ts';
+import { connectReconnectingNbd } from './reconnecting-disk.ts';
 import { serveConnection } from './server.ts';
 import { catalogOf, pattern, unusedPort } from './testing/server-setup.ts';
+import { CLIENT, clientTls, SERVER } from './testing/tls-keys.ts';
 
 // This package depends on nothing, so that the one door to external programs, of the system package, is not open to it.
 const execute = promisify(execFile);
@@ -50,11 +53,24 @@ async function startDaemon(
   pidFile: string,
   server: NbdServer,
   [program, ...args]: readonly [string, ...string[]],
-): Promise<void> {
+  options: ConnectOptions = {},
+): Promise<{ readonly kill: () => Promise<void> }> {
   await execute(program, args);
   const pid = await eventually(() => readPid(pidFile));
-  t.after(() => process.kill(pid));
-  await eventually(() => listExports(server));
+  let isGone = false;
+  t.after(() => {
+    if (!isGone) process.kill(pid);
+  });
+  await eventually(() => listExports(server, options));
+  const kill = async (): Promise<void> => {
+    process.kill(pid, 'SIGKILL');
+    isGone = true;
+    await eventually(() => {
+      if (existsSync(`/proc/${pid}`)) throw new Error(`the process ${pid} is still there`);
+    });
+    rmSync(pidFile);
+  };
+  return { kill };
 }
 
 function readPid(pidFile: string): number {
@@ -77,8 +93,8 @@ async function eventually<T>(attempt: () => T | Promise<T>): Promise<T> {
 }
 
 /** Reads all of an export, writes in its middle, and reads that back. */
-async function exercise(address: DiskAddress): Promise<void> {
-  const disk = await connectNbd(address);
+async function exercise(address: DiskAddress, options: ConnectOptions = {}): Promise<void> {
+  const disk = await connectNbd(address, options);
   assert.equal(disk.size, SIZE);
   const target = Buffer.alloc(SIZE - 1001);
   await disk.read(1000, target);
@@ -153,6 +169,132 @@ describe('the client works with', () => {
     assert.deepEqual([first?.name, first?.size], ['sda', SIZE]);
     const unknown = connectNbd({ transport: 'tcp', host: '127.0.0.1', port, exportName: 'sdb' });
     await assert.rejects(unknown, hasCode('NBD_UNKNOWN_EXPORT'));
+  });
+});
+
+/** A folder with the keys of the tests, as nbdkit and qemu-nbd want them: the client's certificate is the authority. */
+function keyFolder(folder: string): string {
+  writeFileSync(join(folder, 'ca-cert.pem'), CLIENT.cert);
+  writeFileSync(join(folder, 'server-cert.pem'), SERVER.cert);
+  writeFileSync(join(folder, 'server-key.pem'), SERVER.key);
+  return folder;
+}
+
+describe('the client works under TLS with', () => {
+  type Command = (folder: string, socketPath: string, pidFile: string, image: string) => string;
+  const commands: Record<string, Command> = {
+    nbdkit: (folder, socketPath, pidFile, image) =>
+      `--unix ${socketPath} --pidfile ${pidFile} --tls=require --tls-certificates=${folder} --tls-verify-peer file ${image}`,
+    'qemu-nbd': (folder, socketPath, pidFile, image) =>
+      `--fork --persistent --format=raw --socket=${socketPath} --pid-file=${pidFile} ` +
+      `--object=tls-creds-x509,id=keys,dir=${folder},endpoint=server,verify-peer=on --tls-creds=keys ${image}`,
+  };
+
+  for (const [program, args] of Object.entries(commands)) {
+    test(program, { skip: missing(program) }, async (t) => {
+      const { folder, image } = scene(t);
+      const [socketPath, pidFile] = [join(folder, 'socket'), join(folder, 'pid')];
+      const tls = clientTls((socket) => {
+        const { subject } = socket.getPeerCertificate();
+        return subject.CN === 'server of the tests' ? undefined : new Error('it is another one');
+      });
+      const words = args(keyFolder(folder), socketPath, pidFile, image).split(' ');
+      const command = [program, ...words] as const;
+      await startDaemon(t, pidFile, { socketPath }, command, { tls });
+      const address = { transport: 'unix', socketPath, exportName: '' } as const;
+      await exercise(address, { tls });
+      await assert.rejects(connectNbd(address), {
+        code: 'NBD_REFUSED',
+        message: /encrypted connections only/,
+      });
+      const wary = clientTls(() => new Error('not trusted'));
+      await assert.rejects(connectNbd(address, { tls: wary }), {
+        code: 'NBD_UNTRUSTED',
+        message: 'not trusted',
+      });
+    });
+  }
+});
+
+describe('the client finds holes with', () => {
+  const MIB = 1024 * 1024;
+
+  const commands: Record<string, (socketPath: string, pidFile: string, image: string) => string> = {
+    nbdkit: (socketPath, pidFile, image) => `--unix ${socketPath} --pidfile ${pidFile} file ${image}`,
+    'qemu-nbd': (socketPath, pidFile, image) =>
+      `--fork --persistent --format=raw --socket=${socketPath} --pid-file=${pidFile} ${image}`,
+  };
+
+  for (const [program, args] of Object.entries(commands)) {
+    test(program, { skip: missing(program) }, async (t) => {
+      const { folder } = scene(t);
+      const [socketPath, pidFile, image] = [
+        join(folder, 'socket'),
+        join(folder, 'pid'),
+        join(folder, 'sparse'),
+      ];
+      writeFileSync(image, Buffer.alloc(MIB, 0x11));
+      truncateSync(image, 6 * 1024 * MIB);
+      await startDaemon(t, pidFile, { socketPath }, [
+        program,
+        ...args(socketPath, pidFile, image).split(' '),
+      ]);
+      const disk = await connectNbd({ transport: 'unix', socketPath, exportName: '' });
+      const [data, hole] = (await disk.extents?.(512, 2 * MIB)) ?? [];
+      assert.deepEqual(data, { length: MIB - 512, hole: false, zero: false });
+      assert.deepEqual(hole, { length: MIB + 512, hole: true, zero: true });
+      // Up to the end, however many answers it takes.
+      let at = MIB;
+      while (at < disk.size) {
+        for (const extent of (await disk.extents?.(at, disk.size - at)) ?? []) {
+          assert.deepEqual([extent.hole, extent.zero], [true, true]);
+          at += extent.length;
+        }
+      }
+      assert.equal(at, disk.size);
+      await disk.close();
+    });
+  }
+});
+
+describe('a reconnecting disk', () => {
+  async function killAndRestart(
+    t: TestContext,
+    change: (disk: NbdDisk) => Promise<void>,
+  ): Promise<{ disk: NbdDisk; events: string[] }> {
+    const { folder, image } = scene(t);
+    const [socketPath, pidFile] = [join(folder, 'socket'), join(folder, 'pid')];
+    const command = ['nbdkit', '--unix', socketPath, '--pidfile', pidFile, 'file', image] as const;
+    const first = await startDaemon(t, pidFile, { socketPath }, command);
+    const events: string[] = [];
+    const address = { transport: 'unix', socketPath, exportName: '' } as const;
+    const disk = await connectReconnectingNbd(address, {
+      connections: 4,
+      onInterruption: ({ kind }) => events.push(kind),
+    });
+    t.after(() => disk.close());
+    await change(disk);
+    await first.kill();
+    rmSync(socketPath);
+    await startDaemon(t, pidFile, { socketPath }, command);
+    return { disk, events };
+  }
+
+  test('survives a server that is killed and started again', { skip: missing('nbdkit') }, async (t) => {
+    const { disk, events } = await killAndRestart(t, async (disk) => {
+      await disk.write(0, Buffer.alloc(4096, 0x66));
+      await disk.flush();
+    });
+    const target = Buffer.alloc(SIZE);
+    await disk.read(0, target);
+    assert.equal(target.compare(pattern(SIZE), 4096, SIZE, 4096), 0);
+    assert.deepEqual(target.subarray(0, 4096), Buffer.alloc(4096, 0x66));
+    assert.deepEqual(events, ['lost', 'restored']);
+  });
+
+  test('does not trust it with writes that were not flushed', { skip: missing('nbdkit') }, async (t) => {
+    const { disk } = await killAndRestart(t, (disk) => disk.write(0, Buffer.alloc(4096, 0x66)));
+    await assert.rejects(disk.read(0, Buffer.alloc(512)), { code: 'NBD_CHANGED', message: /may be lost/ });
   });
 });
 

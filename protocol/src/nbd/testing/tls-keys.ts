@@ -2,28 +2,30 @@ import { createSecureContext, type SecureContext, type TLSSocket } from 'node:tl
 import type { ClientTls } from '../client-tls.ts';
 
 /**
- * Keys for tests only, which nothing trusts. Made by: openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256
- * -nodes -days 2900000
+ * Keys for tests only, which nothing trusts. The client's certificate is its own authority, made by: openssl req -x509
+ * -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2900000; and the authority of the server's, made by: openssl
+ * x509 -req -days 2900000, with the extension basicConstraints=critical,CA:FALSE.
  */
-const SERVER = {
+export const SERVER = {
   key: `-----BEGIN PRIVATE KEY-----
 MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgYyl+1rF6wCepvSnV
 31Q6Gnqvm4z5Hzxpj/xdUZ8RRBihRANCAASGzcjpaT9ST3f1nyicUf20IO+xThHS
 q2qS98LByDkWGAhAwvzy3DPVkT6VxiHYzZ1KZQFlfioF3TKDDEjON5Gp
 -----END PRIVATE KEY-----`,
   cert: `-----BEGIN CERTIFICATE-----
-MIIBlDCCATmgAwIBAgIUHuoRBMsfMUkx9WsU8Gkpoc010pUwCgYIKoZIzj0EAwIw
-HjEcMBoGA1UEAwwTc2VydmVyIG9mIHRoZSB0ZXN0czAgFw0yNjExMjIxNzAxNDha
-GA85OTY2MTAyODE3MDE0OFowHjEcMBoGA1UEAwwTc2VydmVyIG9mIHRoZSB0ZXN0
+MIIBujCCAV+gAwIBAgIUJIrFmcxg8EyRD6Vwf2q7z7B/FjcwCgYIKoZIzj0EAwIw
+HjEcMBoGA1UEAwwTY2xpZW50IG9mIHRoZSB0ZXN0czAgFw0yNjExMjIxNzI5NDZa
+GA85OTY2MTAyODE3Mjk0NlowHjEcMBoGA1UEAwwTc2VydmVyIG9mIHRoZSB0ZXN0
 czBZMBMGByqGSM49AgEGCCqGSM49AwEHA0IABIbNyOlpP1JPd/WfKJxR/bQg77FO
-EdKrapL3wsHIORYYCEDC/PLcM9WRPpXGIdjNnUplAWV+KgXdMoMMSM43kamjUzBR
-MB0GA1UdDgQWBBTiXoIiqSWRokTvnzgif+0m6UZ/5jAfBgNVHSMEGDAWgBTiXoIi
-qSWRokTvnzgif+0m6UZ/5jAPBgNVHRMBAf8EBTADAQH/MAoGCCqGSM49BAMCA0kA
-MEYCIQCtTbjGboIFx7TSU4KFAVthqH/b/FWGsS6hQAMV8KxOBAIhAK5vg+C9ElWc
-uxTRXZ9q3Uwj1NIBemKuKwRXGwHNNtNB
+EdKrapL3wsHIORYYCEDC/PLcM9WRPpXGIdjNnUplAWV+KgXdMoMMSM43kamjeTB3
+MAwGA1UdEwEB/wQCMAAwGgYDVR0RBBMwEYIJbG9jYWxob3N0hwR/AAABMAsGA1Ud
+DwQEAwIHgDAdBgNVHQ4EFgQU4l6CIqklkaJE7584In/tJulGf+YwHwYDVR0jBBgw
+FoAUUbd30cEtNiCYbvoa7Fe5lK9tiuEwCgYIKoZIzj0EAwIDSQAwRgIhAI/jBlJu
+YmgqWJAD+z72GoaK30FBvc/eyvuEIUPjCwM3AiEAhTgPL6+GqLtPvzjgVS1cLgdb
+RFORwb+Y05p/6E9saqQ=
 -----END CERTIFICATE-----`,
 };
-const CLIENT = {
+export const CLIENT = {
   key: `-----BEGIN PRIVATE KEY-----
 MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgZYBy+QFy4Pwn/nHh
 VK+urx9PDyNWDlX7li22lqEB4oahRANCAARWixyhkb0G7cz3lNOVRkuc1tiizYE4
