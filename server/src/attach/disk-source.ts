@@ -3,6 +3,7 @@ import { parseDiskAddress } from '@diskferry/protocol/disk-address';
 import { inspectImage } from '@diskferry/server-adapter/image/virtual-disk';
 import type { DiskSource } from '@diskferry/server-adapter/simulated-disk';
 import { RefusedError } from '../refused-error.ts';
+import { findManagedDisk } from '../serve/managed-disk.ts';
 
 /** An address has a scheme or an @; everything else is the path of an image. */
 const LOOKS_LIKE_ADDRESS = /^nbd(\+unix)?:|@[^/]+$/;
@@ -10,12 +11,13 @@ const LOOKS_LIKE_ADDRESS = /^nbd(\+unix)?:|@[^/]+$/;
 export type RemoteSource = Extract<DiskSource, { readonly kind: 'remote' }>;
 
 /**
- * Reads what a user wrote for a remote disk.
+ * Reads what a user wrote for a remote disk: an address, or a disk of a computer that has dialled this server.
  *
  * @throws {AddressError}
+ * @throws {RefusedError} `DISK_MISSING` for a managed computer without such a disk
  */
 export async function remoteSourceOf(text: string): Promise<RemoteSource> {
-  return { kind: 'remote', address: parseDiskAddress(text) };
+  return { kind: 'remote', address: (await findManagedDisk(text)) ?? parseDiskAddress(text) };
 }
 
 /**

@@ -14,7 +14,8 @@ Usage: diskferry COMMAND [OPERAND]... [OPTION]...
 ${table(rows)}
 
 Boot the computer from dist/diskferry.iso; its screen shows its address and its disks.
-An ADDRESS is /dev/sda@HOST[:PORT], nbd://HOST[:PORT]/EXPORT or nbd+unix:///EXPORT?socket=PATH.
+An ADDRESS is /dev/sda@HOST[:PORT], /dev/sda@COMPUTER with a name of "diskferry computers",
+nbd://HOST[:PORT]/EXPORT or nbd+unix:///EXPORT?socket=PATH.
 "diskferry COMMAND --help" tells more. Exit codes: 0 done, 1 failed, 2 wrong usage or refused.
 NODE_DEBUG=diskferry:* shows what happens inside.
 `;
