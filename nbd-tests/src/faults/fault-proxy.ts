@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import type { TestContext } from 'node:test';
+import { atEnd } from '../setup/at-end.ts';
 
 export type Direction = 'to the client' | 'to the server';
 
@@ -82,7 +83,7 @@ export async function startFaultProxy(test: TestContext, serverPort: number): Pr
   });
   proxy.listen(0, '127.0.0.1');
   await once(proxy, 'listening');
-  test.after(() => {
+  atEnd(test, () => {
     for (const socket of sockets) socket.destroy();
     proxy.close();
   });

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { connectNbd } from '@diskferry/protocol/nbd/client';
+import { atEnd } from '../setup/at-end.ts';
 import { connectionsClosed } from '../setup/connections-closed.ts';
 import { type ImagingClient, startImagingClient } from '../setup/imaging-client.ts';
 import { openFiles } from '../setup/process-facts.ts';
@@ -28,7 +29,7 @@ async function start(t: TestContext): Promise<{ client: ImagingClient; file: str
 async function dial(t: TestContext, { port, host }: ImagingClient): Promise<Socket> {
   const socket = connect({ port, host, noDelay: true });
   socket.on('error', () => {});
-  t.after(() => socket.destroy());
+  atEnd(t, () => socket.destroy());
   await once(socket, 'connect');
   return socket;
 }
@@ -146,7 +147,7 @@ describe('the imaging client stands a peer', () => {
     const words = Buffer.concat([CLIENT_FLAGS, option(OPTION.GO, infoRequest('x'.repeat(4000)))]);
     let place = 0;
     const timer = setInterval(() => slow.write(words.subarray(place, ++place)), 100);
-    t.after(() => clearInterval(timer));
+    atEnd(t, () => clearInterval(timer));
     const queues = [silent, slow, halfTls].map((socket) => new ByteQueue(socket));
     // Others are served meanwhile.
     const disk = await connectNbd(client.address(file));

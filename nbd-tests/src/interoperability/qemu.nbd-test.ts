@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
-import { basename, join } from 'node:path';
+import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { run, runJson } from '@diskferry/system/run';
 import { missing } from '../setup/programs.ts';
@@ -12,7 +12,7 @@ function imageOptions({ client, file, certificates }: ServedFile): {
   readonly objects: readonly string[];
   readonly image: string;
 } {
-  const image = `driver=nbd,host=${client.host},port=${client.port},export=${basename(file)}`;
+  const image = `driver=nbd,host=${client.host},port=${client.port},export=${client.exportName(file)}`;
   if (certificates === undefined) return { objects: [], image };
   const object = `tls-creds-x509,id=tls,endpoint=client,dir=${certificates.folder},verify-peer=on`;
   return { objects: ['--object', object], image: `${image},tls-creds=tls` };

@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import type { TestContext } from 'node:test';
 import type { Command } from '@diskferry/system/run';
+import { atEnd } from './at-end.ts';
 
 /** A program that stays until it is killed or the test ends. */
 export interface Background {
@@ -35,7 +36,7 @@ export function startBackground(
     child.kill(signal);
     await ended;
   };
-  test.after(() => kill());
+  atEnd(test, () => kill());
   if (child.pid === undefined) throw new Error(`${program} could not be started`);
   return {
     pid: child.pid,

@@ -2,9 +2,11 @@ import { basename, join } from 'node:path';
 import type { TestContext } from 'node:test';
 import type { DiskAddress } from '@diskferry/protocol/disk-address';
 import { freePort } from '@diskferry/server/qemu/free-port';
+import { openControlConnection } from '@diskferry/server-adapter/control/control-connection';
 import type { Command } from '@diskferry/system/run';
+import { atEnd } from './at-end.ts';
 import { type Background, startBackground } from './background.ts';
-import type { Certificates } from './certificates.ts';
+import { type Certificates, clientTlsOf } from './certificates.ts';
 import { scratchFolder } from './scratch.ts';
 import { accepts, until } from './wait.ts';
 
@@ -15,6 +17,7 @@ const EXECUTABLE = process.env['DISKFERRY_CLIENT'];
 export interface ImagingClientOptions {
   /** Block devices or plain files. */
   readonly disks: readonly string[];
+  /** Without TLS every disk may be written by everybody, with TLS a grant is taken for each. */
   readonly writable?: boolean;
   /** Of plain files, in bytes. */
   readonly sectorSize?: number;
@@ -34,7 +37,11 @@ export interface ImagingClient extends Background {
   readonly host: string;
   /** Of the disks. */
   readonly port: number;
-  /** How other programs name a disk that is served, by its path. */
+  /** Of the control channel. */
+  readonly controlPort: number;
+  /** The name of the export of a disk that is served, by its path; one that may be written, if asked so. */
+  exportName(path: string): string;
+  /** How other programs name it. */
   uri(path: string): string;
   address(path: string): DiskAddress;
 }
@@ -55,15 +62,39 @@ export async function startImagingClient(
     if (!background.isRunning()) throw new Error(`the client ended: ${background.output()}`);
     return isReady(port);
   });
+  const granted =
+    options.writable === true && certificates !== undefined
+      ? await takeGrants(test, options.disks, { host, port: controlPort }, certificates)
+      : new Map<string, string>();
+  const exportName = (path: string): string => granted.get(path) ?? basename(path);
   const scheme = certificates === undefined ? 'nbd' : 'nbds';
   const query = certificates === undefined ? '' : `?tls-certificates=${certificates.folder}`;
   return {
     ...background,
     host,
     port,
-    uri: (path) => `${scheme}://${host}:${port}/${basename(path)}${query}`,
-    address: (path) => ({ transport: 'tcp', host, port, exportName: basename(path) }),
+    controlPort,
+    exportName,
+    uri: (path) => `${scheme}://${host}:${port}/${encodeURIComponent(exportName(path))}${query}`,
+    address: (path) => ({ transport: 'tcp', host, port, exportName: exportName(path) }),
   };
+}
+
+/** Asks for the right to write to disks until the test ends. The names of the exports that may be written. */
+async function takeGrants(
+  test: TestContext,
+  disks: readonly string[],
+  target: { readonly host: string; readonly port: number },
+  certificates: Certificates,
+): Promise<Map<string, string>> {
+  const control = await openControlConnection(target, { tls: clientTlsOf(certificates) });
+  atEnd(test, () => control.close());
+  const granted = new Map<string, string>();
+  for (const disk of disks) {
+    const grant = { type: 'grant-write', disk: basename(disk), job: 'test', description: test.name } as const;
+    granted.set(disk, (await control.ask(grant, 'granted')).exportName);
+  }
+  return granted;
 }
 
 /** The one place that knows the options of the client's command line. */
@@ -85,7 +116,7 @@ function commandLine(
     `--port=${port}`,
     `--control-port=${controlPort}`,
     `--state=${stateFolder}`,
-    ...(writable === true ? ['--writable'] : []),
+    ...(writable === true && certificates === undefined ? ['--writable'] : []),
     ...(sectorSize === undefined ? [] : ['--sector-size', String(sectorSize)]),
     ...(certificates === undefined ? ['--insecure'] : ['--tls-certificates', certificates.folder]),
   ];

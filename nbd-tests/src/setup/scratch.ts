@@ -3,6 +3,7 @@ import { createReadStream, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
+import { atEnd } from './at-end.ts';
 
 export const KIB = 1024;
 export const MIB = 1024 * KIB;
@@ -10,7 +11,7 @@ export const MIB = 1024 * KIB;
 /** A folder that is gone after the test. */
 export function scratchFolder(test: TestContext): string {
   const folder = mkdtempSync(join(tmpdir(), 'diskferry-nbd-'));
-  test.after(() => rmSync(folder, { recursive: true, force: true }));
+  atEnd(test, () => rmSync(folder, { recursive: true, force: true }));
   return folder;
 }
 
