@@ -22,9 +22,10 @@ test('what a disk knows of holes reaches its connections', async () => {
   assert.deepEqual(await disk.extents?.(0, 8192), [HOLE]);
 });
 
-test('a disk that knows nothing of holes does not look as if it did', async () => {
+test('a disk that knows nothing of holes and memory does not look as if it did', async () => {
   const { disk } = await servedDisk({});
   assert.equal('extents' in disk, false);
+  assert.equal('cache' in disk, false);
 });
 
 test('a failed question for holes is an error of the disk', async () => {
@@ -35,18 +36,16 @@ test('a failed question for holes is an error of the disk', async () => {
 
 test('bytes that are answered from memory are counted, without their headers', async () => {
   const { disk, book } = await servedDisk({
-    readCached: (_offset, target) => target.length <= 4096,
-    sendCached: (_socket, header, _offset, length) => header.length + length / 2,
+    cache: {
+      has: (offset) => offset === 0,
+      read: (_offset, target) => target.length <= 4096,
+      send: (_socket, header, _offset, length) => header.length + length / 2,
+    },
   });
-  assert.equal(disk.readCached?.(0, Buffer.alloc(8192)), false);
-  assert.equal(disk.readCached?.(0, Buffer.alloc(4096)), true);
-  assert.equal(disk.sendCached?.(1, Buffer.alloc(16), 0, 2048), 1040);
+  assert.equal(disk.cache?.has(0, 512), true);
+  assert.equal(disk.cache?.has(512, 512), false);
+  assert.equal(disk.cache?.read(0, Buffer.alloc(8192)), false);
+  assert.equal(disk.cache?.read(0, Buffer.alloc(4096)), true);
+  assert.equal(disk.cache?.send(1, Buffer.alloc(16), 0, 2048), 1040);
   assert.equal(book.summary()[0]?.bytesRead, 4096 + 1024);
-});
-
-test('a disk that answers nothing from memory is read in the usual way', async () => {
-  const { disk, book } = await servedDisk({});
-  assert.equal(disk.readCached?.(0, Buffer.alloc(512)), false);
-  assert.equal(disk.sendCached?.(1, Buffer.alloc(16), 0, 512), 0);
-  assert.equal(book.summary()[0]?.bytesRead, 0);
 });

@@ -1,4 +1,4 @@
-import type { Disk } from '@diskferry/protocol/disk';
+import type { Disk, DiskCache } from '@diskferry/protocol/disk';
 import type { ActivityBook, DiskUse } from './activity.ts';
 
 /** A disk that writes down what one connection does with it, until it is closed. */
@@ -24,16 +24,7 @@ export function countedDisk(disk: Disk, use: DiskUse, book: ActivityBook): Disk 
       await watched(disk.write(offset, data, options));
       use.bytesWritten += data.length;
     },
-    readCached: (offset, target) => {
-      const done = disk.readCached?.(offset, target) ?? false;
-      if (done) use.bytesRead += target.length;
-      return done;
-    },
-    sendCached: (socket, header, offset, length) => {
-      const sent = disk.sendCached?.(socket, header, offset, length) ?? 0;
-      use.bytesRead += Math.max(0, sent - header.length);
-      return sent;
-    },
+    ...(disk.cache === undefined ? {} : { cache: countedCache(disk.cache, use) }),
     ...(extents === undefined ? {} : { extents: (offset, length) => watched(extents(offset, length)) }),
     flush: () => watched(disk.flush()),
     discard: (offset, length) => watched(disk.discard(offset, length)),
@@ -44,6 +35,22 @@ export function countedDisk(disk: Disk, use: DiskUse, book: ActivityBook): Disk 
     close: () => {
       book.end(use);
       return disk.close();
+    },
+  };
+}
+
+function countedCache(cache: DiskCache, use: DiskUse): DiskCache {
+  return {
+    has: (offset, length) => cache.has(offset, length),
+    read: (offset, target) => {
+      const done = cache.read(offset, target);
+      if (done) use.bytesRead += target.length;
+      return done;
+    },
+    send: (socket, header, offset, length) => {
+      const taken = cache.send(socket, header, offset, length);
+      use.bytesRead += Math.max(0, taken - header.length);
+      return taken;
     },
   };
 }

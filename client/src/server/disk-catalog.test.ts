@@ -106,12 +106,13 @@ test('the grant of another peer, a made-up one and one that has ended open nothi
   const grants = new Grants();
   const { exportName } = grants.give(PEER, {}, GRANT_REQUEST);
   const other = catalogOver(new MemoryDisk(Buffer.alloc(4096)), { grants, peer: { ...PEER, id: 'other' } });
-  assert.equal(await other.catalog.open(exportName), undefined);
+  const refused = { name: 'ExportRefusal', message: /has ended, or was never given/ };
+  await assert.rejects(other.catalog.open(exportName), refused);
   const { catalog } = catalogOver(new MemoryDisk(Buffer.alloc(4096)), { grants });
-  assert.equal(await catalog.open(`${exportName}x`), undefined);
-  assert.equal(await catalog.open('sda;grant='), undefined);
+  await assert.rejects(catalog.open(`${exportName}x`), refused);
+  await assert.rejects(catalog.open('sda;grant='), refused);
   grants.end(PEER, 'sda');
-  assert.equal(await catalog.open(exportName), undefined);
+  await assert.rejects(catalog.open(exportName), refused);
 });
 
 test('a connection that is open for writing when its grant ends reads on and writes no more', async () => {
@@ -136,5 +137,16 @@ test('another disk that takes the name of the granted one is not opened with the
   const { catalog, grants, disks } = catalogOver(new MemoryDisk(Buffer.alloc(4096)));
   const { exportName } = grants.give(PEER, {}, GRANT_REQUEST);
   disks[0] = { ...LOCAL, generation: '2' };
-  assert.equal(await catalog.open(exportName), undefined);
+  await assert.rejects(catalog.open(exportName), { name: 'ExportRefusal' });
+});
+
+test('a disk has the same identity under both names, and another disk of the same name has another', async () => {
+  const { catalog, grants, disks } = catalogOver(new MemoryDisk(Buffer.alloc(4096)));
+  const { exportName } = grants.give(PEER, {}, GRANT_REQUEST);
+  const [plain, granted] = [await catalog.open('sda'), await catalog.open(exportName)];
+  assert.match(plain?.identity ?? '', /^[0-9a-f]{64}$/);
+  assert.equal(granted?.identity, plain?.identity);
+  assert.equal(granted?.description, 'Samsung SSD 970, 4.1 KB, nvme, serial S466NX0M');
+  disks[0] = { ...LOCAL, generation: '2' };
+  assert.notEqual((await catalog.open('sda'))?.identity, plain?.identity);
 });

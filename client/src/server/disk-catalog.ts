@@ -1,11 +1,13 @@
 import type { Disk } from '@diskferry/protocol/disk';
-import type { ExportCatalog } from '@diskferry/protocol/nbd/export-catalog';
+import { type ExportCatalog, ExportRefusal } from '@diskferry/protocol/nbd/export-catalog';
 import type { Access } from '../access/access.ts';
 import { grantedDisk } from '../access/granted-disk.ts';
+import { isGrantName } from '../access/grants.ts';
 import type { Peer } from '../access/peer.ts';
 import { describeDisk } from '../disks/disk-description.ts';
 import type { DiskList } from '../disks/disk-list.ts';
 import type { LocalDisk } from '../disks/local-disk.ts';
+import { wireIdentity } from '../disks/wire-identity.ts';
 import type { ActivityBook } from './activity.ts';
 import { countedDisk } from './counted-disk.ts';
 import type { DiskPool } from './disk-pool.ts';
@@ -30,9 +32,14 @@ export function diskCatalog(options: DiskCatalogOptions): ExportCatalog {
     open: async (name) => {
       const choice = chooseDisk(name, options);
       if (choice === undefined) return undefined;
-      const disk = choice.local.info.name;
+      const { local } = choice;
+      const disk = local.info.name;
       try {
-        return countedDisk(await choice.open(), book.begin(disk, options.peer.name), book);
+        return {
+          ...countedDisk(await choice.open(), book.begin(disk, options.peer.name), book),
+          description: describeDisk(local.info),
+          identity: wireIdentity(local),
+        };
       } catch (error) {
         book.fail(disk, error instanceof Error ? error.message : String(error));
         throw error;
@@ -51,11 +58,16 @@ function chooseDisk(name: string, { listDisks, pool, access, peer }: DiskCatalog
   if (plain !== undefined) {
     return { local: plain, open: () => pool.borrow(plain, { writable: access.writable }) };
   }
+  if (!isGrantName(name)) return undefined;
   const grant = access.grants.find(peer, name);
   const granted = listDisks().find(
     ({ info, generation }) => info.name === grant?.disk && generation === grant.generation,
   );
-  if (grant === undefined || granted === undefined) return undefined;
+  if (grant === undefined || granted === undefined) {
+    throw new ExportRefusal(
+      'the right to write under this name has ended, or was never given to this server',
+    );
+  }
   return {
     local: granted,
     open: async () => grantedDisk(await pool.borrow(granted, { writable: true }), grant),

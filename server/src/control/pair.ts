@@ -3,6 +3,7 @@ import {
   type ControlConnectionOptions,
   openControlConnection,
 } from '@diskferry/server-adapter/control/control-connection';
+import { DiskferryError } from '@diskferry/system/errors';
 import type { Identity } from '@diskferry/trust/identity';
 import { channelExporter, PairingServer } from '@diskferry/trust/pairing';
 import { clientTls } from '@diskferry/trust/secure-context';
@@ -42,6 +43,9 @@ export async function pair(
     const { proof } = await connection.ask({ type: 'prove', id, proof: toHex(own) }, 'paired');
     side.verify(Buffer.from(proof, 'hex'));
     return client;
+  } catch (error) {
+    if (!(error instanceof DiskferryError && error.code === 'PAIRING_FAILED')) throw error;
+    throw new TrustError('PAIRING_FAILED', error.message, { cause: error });
   } finally {
     connection.close();
   }
