@@ -2,6 +2,7 @@ import type { DiskAddress } from '@diskferry/protocol/disk-address';
 import type { SectorSize } from '@diskferry/protocol/disk';
 import type { Session } from '@diskferry/system/session';
 import type { ConnectionSecurity } from '@diskferry/trust/connection-security';
+import type { ManagedDiskName } from './control/managed-grant.ts';
 import type { Partition, PartitionTable } from './partitions/partition-table.ts';
 
 /** Where the bytes of a simulated disk live. */
@@ -14,6 +15,8 @@ export type DiskSource =
       readonly security?: ConnectionSecurity;
       /** Where the client's control channel is, for write grants; the port after that of the disks if absent. */
       readonly controlPort?: number;
+      /** The computer has dialled the server of this machine, which asks it for write grants: see `takeManagedGrant`. */
+      readonly managed?: ManagedDiskName;
     }
   /** A virtual disk file on this server. */
   | { readonly kind: 'image'; readonly path: string; readonly format: ImageFormat };

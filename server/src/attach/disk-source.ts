@@ -17,7 +17,7 @@ export type RemoteSource = Extract<DiskSource, { readonly kind: 'remote' }>;
  * @throws {RefusedError} `DISK_MISSING` for a managed computer without such a disk
  */
 export async function remoteSourceOf(text: string): Promise<RemoteSource> {
-  return { kind: 'remote', address: (await findManagedDisk(text)) ?? parseDiskAddress(text) };
+  return { kind: 'remote', ...((await findManagedDisk(text)) ?? { address: parseDiskAddress(text) }) };
 }
 
 /**

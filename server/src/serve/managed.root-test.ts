@@ -14,12 +14,13 @@ import {
   writeFileSync,
   writeSync,
 } from 'node:fs';
-import { request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, type TestContext, test } from 'node:test';
 import { connectNbd } from '@diskferry/protocol/nbd/client';
 import { connectReconnectingNbd } from '@diskferry/protocol/nbd/reconnecting-disk';
+import { takeManagedGrant } from '@diskferry/server-adapter/control/managed-grant';
+import type { DiskferryError } from '@diskferry/system/errors';
 import { run, runJson } from '@diskferry/system/run';
 import { createAuthority } from '@diskferry/trust/authority';
 import { runCli, startCli } from '../testing/cli-process.ts';
@@ -215,14 +216,10 @@ test('a disk can be written while a grant is held, by nobody without it, and not
   const plain = await connectNbd({ transport: 'unix', socketPath: socket, exportName: '' });
   assert.equal(plain.readOnly, true);
   const [name = ''] = computer.disks.map((entry) => entry.name);
-  const asking = request({ socketPath: interfacePath(serving.runFolder), path: '/grants', method: 'POST' });
-  asking.on('error', () => {});
-  asking.end(
-    JSON.stringify({ computer: computer.name, disk: name, job: 'deploy-7', description: 'image x' }),
-  );
-  const [response] = await once(asking, 'response');
-  const [line] = await once(response, 'data');
-  const { socket: socketPath } = JSON.parse(String(line)) as { socket: string };
+  const wanted = { interfacePath: interfacePath(serving.runFolder), computer: computer.name, disk: name };
+  const purpose = { job: 'deploy-7', description: 'image x' };
+  const grant = await takeManagedGrant(wanted, purpose);
+  const { socketPath } = grant;
   await client.shows(/job deploy-7 WRITES to .*: image x/);
 
   const granted = await connectNbd({ transport: 'unix', socketPath, exportName: '' });
@@ -239,8 +236,11 @@ test('a disk can be written while a grant is held, by nobody without it, and not
   await plain.read(8192, seen);
   assert.ok(seen.equals(data));
 
-  asking.destroy();
+  const other = takeManagedGrant(wanted, { ...purpose, job: 'deploy-8' });
+  await assert.rejects(other, { code: 'GRANT_TAKEN', message: /is written by job deploy-7/ });
+  grant.giveBack();
   await granted.lost;
+  assert.equal(((await grant.ended) as DiskferryError).code, 'GRANT_ENDED');
   await assert.rejects(connectNbd({ transport: 'unix', socketPath, exportName: '' }));
   await plain.close();
 });
@@ -284,4 +284,26 @@ test('serve, enrol, computers and disks@COMPUTER work together as commands', asy
   const gone = await runCli(['computers'], { env });
   assert.equal(gone.exitCode, 2);
   assert.match(gone.stderr, /no "diskferry serve" of this user runs/);
+});
+
+test('a grant that the computer keeps to itself, of a missing computer or server, is refused with the reason', async (context) => {
+  const { serving, computer } = await manage(context, makeDisk(MIB));
+  const wanted = { interfacePath: interfacePath(serving.runFolder), computer: computer.name, disk: 'sdz' };
+  const purpose = { job: '1', description: 'test' };
+  await assert.rejects(takeManagedGrant(wanted, purpose), { code: 'UNKNOWN_DISK' });
+  await assert.rejects(takeManagedGrant({ ...wanted, computer: 'x' }, purpose), { code: 'COMPUTER_MISSING' });
+  await serving.stop();
+  await assert.rejects(takeManagedGrant(wanted, purpose), {
+    code: 'GRANT_FAILED',
+    message: /no "diskferry serve"/,
+  });
+});
+
+test('a server that is ended ends the grants that it holds', async (context) => {
+  const { serving, computer } = await manage(context, makeDisk(MIB));
+  const [disk = ''] = computer.disks.map(({ name }) => name);
+  const wanted = { interfacePath: interfacePath(serving.runFolder), computer: computer.name, disk };
+  const grant = await takeManagedGrant(wanted, { job: '1', description: 'test' });
+  await serving.stop();
+  await grant.ended;
 });
