@@ -1,6 +1,14 @@
 import { ChunkReader } from './chunk-reader.ts';
 import type { ClientLink, Receiver } from './client-link.ts';
-import { CLIENT_FLAG, HANDSHAKE_FLAG, INFO, OPTION, OPTION_REPLY, optionReplyName } from './constants.ts';
+import {
+  CLIENT_FLAG,
+  HANDSHAKE_FLAG,
+  INFO,
+  OPTION,
+  OPTION_REPLY,
+  optionName,
+  optionReplyName,
+} from './constants.ts';
 import type { ClientTls } from './client-tls.ts';
 import { answerFlags, encodeClientFlags } from './handshake.ts';
 import { MAX_LISTED_EXPORTS } from './limits.ts';
@@ -67,6 +75,7 @@ export class ClientHandshake implements Receiver {
   /** Reads the greeting and answers it. */
   async greet(): Promise<void> {
     const event = await this.#next();
+    this.#link.trace?.(`= connected to ${this.#link.peer}`);
     if (event.kind !== 'greeting') throw protocolError('it does not greet');
     const flags = answerFlags(event.flags);
     this.#fixedNewstyle = (event.flags & HANDSHAKE_FLAG.FIXED_NEWSTYLE) !== 0;
@@ -195,7 +204,7 @@ export class ClientHandshake implements Receiver {
 
   /** Says that no export will be chosen; the connection is to be closed after it. */
   abort(): void {
-    if (this.#fixedNewstyle) this.#link.send(encodeOption(OPTION.ABORT));
+    if (this.#fixedNewstyle) this.#send(OPTION.ABORT);
   }
 
   // What the link calls
@@ -233,16 +242,22 @@ export class ClientHandshake implements Receiver {
     });
   }
 
+  #send(option: number, data: Uint8Array = Buffer.alloc(0)): void {
+    this.#link.trace?.(`> ${optionName(option)}, ${data.length} bytes of data`);
+    this.#link.send(encodeOption(option, data));
+  }
+
   /** Sends an option and reads its replies to the last; undefined if the server agrees. */
   async #ask(
     option: number,
     data?: Uint8Array,
     onReply: (type: number, data: Buffer) => void = () => {},
   ): Promise<Refusal | undefined> {
-    this.#link.send(encodeOption(option, data));
+    this.#send(option, data);
     for (;;) {
       const event = await this.#next();
       if (event.kind !== 'reply' || event.option !== option) throw protocolError('a reply to no question');
+      this.#link.trace?.(`< ${optionReplyName(event.type)} to ${optionName(option)}`);
       if (event.type === OPTION_REPLY.ACK) return undefined;
       if (isErrorReply(event.type)) return { type: event.type, message: readString(event.data) };
       onReply(event.type, event.data);
@@ -268,7 +283,7 @@ export class ClientHandshake implements Receiver {
   /** How servers before 2016 are entered. They refuse by hanging up. */
   async #enterByExportName(exportName: string): Promise<ExportDescription> {
     this.#decoder.expectExportNameReply(this.#noZeroes);
-    this.#link.send(encodeOption(OPTION.EXPORT_NAME, encodeText(exportName)));
+    this.#send(OPTION.EXPORT_NAME, encodeText(exportName));
     const event = await this.#next().catch((cause: unknown) => {
       const message = `${this.#link.peer} hung up when asked for the export "${exportName}"; it seems to have none of that name`;
       throw new NbdError('NBD_UNKNOWN_EXPORT', message, { cause });

@@ -3,6 +3,7 @@ import type { Duplex } from 'node:stream';
 import { type DiskAddress, formatHostAddress } from '../disk-address.ts';
 import { type ClientTls, startTls, tlsError } from './client-tls.ts';
 import { NbdError } from './nbd-error.ts';
+import { startTrace } from './trace.ts';
 
 /** Where a server is reached, without an export. */
 export type ServerAddress =
@@ -32,6 +33,7 @@ const CLOSE_TIMEOUT_MS = 5_000;
 export class ClientLink {
   /** The server in words, for messages: HOST:PORT or the path of a socket. */
   readonly peer: string;
+  readonly trace = startTrace();
   bytesReceived = 0;
   bytesSent = 0;
   #receiver: Receiver | undefined;
@@ -87,6 +89,7 @@ export class ClientLink {
     plain.off('end', this.#onEnd);
     try {
       const socket = await startTls(plain, tls, { peer: this.peer, host: this.#host });
+      this.trace?.(`= ${socket.getProtocol()} ${socket.getCipher().name}`);
       if (this.#endReason === undefined) this.attach(socket, { bytesFromEvents: true });
       else socket.destroy();
     } catch (error) {
@@ -115,6 +118,7 @@ export class ClientLink {
   fail(reason: Error): void {
     if (this.#endReason !== undefined) return;
     this.#endReason = reason;
+    this.trace?.(`= ended: ${reason.message}`);
     this.#stream?.destroy();
     this.#receiver?.ended(reason);
   }

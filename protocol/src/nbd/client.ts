@@ -13,6 +13,8 @@ import { RemoteDisk, type RemoteDiskContext } from './remote-disk.ts';
 export interface ConnectOptions {
   /** A server that owes an answer and sends nothing for so long is lost, in ms. */
   readonly requestTimeoutMs?: number;
+  /** Asked when that time has passed: if the server lives in spite of it, its disk is given some minutes more. */
+  readonly isAlive?: () => Promise<boolean>;
   /** Time to connect and to agree on the export, in ms. */
   readonly connectTimeoutMs?: number;
   /** The connection is encrypted, or not made; plain without it. */
@@ -103,7 +105,7 @@ async function enterExport(
   const contexts = headers === 'simple' ? {} : await agreeOnContexts(handshake, exportName);
   const description = await handshake.enter(exportName);
   if (!handshake.reader.isEmpty) throw protocolError('it replies before it was asked');
-  const { requestTimeoutMs = REQUEST_TIMEOUT_MS, signal } = options;
+  const { requestTimeoutMs = REQUEST_TIMEOUT_MS, isAlive, signal } = options;
   const { reader } = handshake;
   return new RemoteDisk({
     link,
@@ -113,6 +115,7 @@ async function enterExport(
     headers,
     ...contexts,
     requestTimeoutMs,
+    isAlive,
     signal,
   });
 }

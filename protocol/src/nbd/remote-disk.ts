@@ -12,9 +12,16 @@ import { NbdError } from './nbd-error.ts';
 import { type Answer, type Headers, type PendingRequest, ReplyDecoder } from './reply-decoder.ts';
 import { encodeExtendedRequest, encodeRequest, type Request } from './requests.ts';
 import { SilenceWatch } from './silence-watch.ts';
+import { describeRequest } from './trace.ts';
 
 /** Longest range of one TRIM or WRITE_ZEROES: below 2^32, and soon enough done to count as an answer. */
 const MAX_RANGE_BYTES = 1024 * 1024 * 1024;
+/**
+ * How long a server that lives may owe an answer, in ms. A disk that fails may try a sector for minutes (Linux gives a SCSI command
+ * 30 s, and tries it six times), and the error that comes at last is worth more than a lost connection.
+ */
+const MAX_SILENCE_MS = 300_000;
+
 interface Pending extends PendingRequest {
   readonly length: number;
   readonly resolve: (pending: PendingRequest) => void;
@@ -31,6 +38,7 @@ export interface RemoteDiskContext {
   /** The number of the metadata context `base:allocation`, if it was agreed on. */
   readonly allocationContext?: number;
   readonly requestTimeoutMs: number;
+  readonly isAlive: (() => Promise<boolean>) | undefined;
   readonly signal: AbortSignal | undefined;
 }
 
@@ -55,6 +63,8 @@ export class RemoteDisk implements NbdDisk, Receiver {
   readonly #signal: AbortSignal | undefined;
   readonly #onAbort: () => void;
   #reportLoss: (reason: Error) => void = () => {};
+  /** Time limits that have passed since the server last said something that it owed. */
+  #silences = 0;
   #lastCookie = 0n;
   #endReason: Error | undefined;
   #closed: Promise<void> | undefined;
@@ -88,7 +98,7 @@ export class RemoteDisk implements NbdDisk, Receiver {
     this.#decoder = new ReplyDecoder(context.reader, this.#requests, context);
     this.#watch = new SilenceWatch({
       timeoutMs: requestTimeoutMs,
-      onSilence: () => link.fail(silent(link.peer, requestTimeoutMs)),
+      onSilence: () => void this.#heardNothing(context),
     });
     this.#signal = context.signal;
     this.#onAbort = () => link.fail(context.signal?.reason as Error);
@@ -211,12 +221,25 @@ export class RemoteDisk implements NbdDisk, Receiver {
 
   #takeAnswers(): void {
     this.#watch.heard();
+    this.#silences = 0;
     for (let answer = this.#decoder.next(); answer !== undefined; answer = this.#decoder.next()) {
       this.#requests.delete(answer.cookie);
+      this.#link.trace?.(`< ${describeAnswer(answer)}`);
       if (answer.error === undefined) answer.pending.resolve(answer.pending);
       else answer.pending.reject(this.#requestError(answer));
     }
     if (this.#requests.size === 0) this.#watch.satisfied();
+  }
+
+  /** The server owes an answer for a whole time limit, or for several. */
+  async #heardNothing({ requestTimeoutMs, isAlive }: RemoteDiskContext): Promise<void> {
+    const silences = ++this.#silences;
+    const silenceMs = silences * requestTimeoutMs;
+    const mayWait = isAlive !== undefined && silenceMs < MAX_SILENCE_MS && (await isAlive());
+    if (this.#endReason !== undefined || this.#closed !== undefined) return;
+    const hasSpoken = this.#silences !== silences;
+    if (!mayWait && !hasSpoken) this.#link.fail(silent(this.#link.peer, silenceMs));
+    else if (this.#requests.size > 0) this.#watch.expect();
   }
 
   #request(
@@ -233,7 +256,9 @@ export class RemoteDisk implements NbdDisk, Receiver {
       const cookie = ++this.#lastCookie;
       if (this.#requests.size === 0) this.#watch.expect();
       this.#requests.set(cookie, { type, offset, length, target, resolve, reject });
-      this.#link.send(this.#encode({ flags, type, cookie, offset, length }));
+      const request = { flags, type, cookie, offset, length };
+      this.#link.trace?.(`> ${describeRequest(request)}`);
+      this.#link.send(this.#encode(request));
       if (data !== undefined) this.#link.send(data);
     });
   }
@@ -318,11 +343,16 @@ export class RemoteDisk implements NbdDisk, Receiver {
   async #close(): Promise<void> {
     this.#watch.stop();
     this.#signal?.removeEventListener('abort', this.#onAbort);
-    this.#link.send(
-      this.#encode({ flags: 0, type: COMMAND.DISC, cookie: ++this.#lastCookie, offset: 0, length: 0 }),
-    );
+    const request = { flags: 0, type: COMMAND.DISC, cookie: ++this.#lastCookie, offset: 0, length: 0 };
+    this.#link.trace?.(`> ${describeRequest(request)}`);
+    this.#link.send(this.#encode(request));
     await this.#link.close();
   }
+}
+
+function describeAnswer({ cookie, pending: { type, offset, length }, error }: Answer<Pending>): string {
+  const request = describeRequest({ type, offset, length, cookie, flags: 0 });
+  return error === undefined ? `done: ${request}` : `${errnoOf(error.error)}: ${request}: ${error.message}`;
 }
 
 const VERB: Readonly<Record<number, string>> = {
