@@ -72,12 +72,16 @@ export class ReplyFormat {
 
   /** Writes what stands in front of data to `target`, so that it ends at `end`; returns where it starts. */
   writeDataHeader(target: Buffer, end: number, request: Request, part: Part): number {
-    this.#trace?.(`> ${part.length} bytes of data at ${part.offset}: ${describeRequest(request)}`);
     const start = end - this.dataHeaderBytes(request);
     const { cookie } = request;
     if (this.style === 'simple') writeSimpleReply(target, start, cookie, 0);
     else writeDataChunk(target, start, { cookie, ...part }, this.#options(request, part.done));
     return start;
+  }
+
+  /** To be called when a header and its data are sent. */
+  dataLeaves(request: Request, { offset, length }: Pick<Part, 'offset' | 'length'>): void {
+    this.#trace?.(`> ${length} bytes of data at ${offset}: ${describeRequest(request)}`);
   }
 
   #options({ offset, exactOffset }: Request, done = true): ChunkOptions {

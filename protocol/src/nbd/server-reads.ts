@@ -8,6 +8,7 @@ import type { Outflow } from './outflow.ts';
 import type { ReplyFormat } from './reply-format.ts';
 import type { Request } from './requests.ts';
 import type { ServedExport } from './served-export.ts';
+import { CachedReadAnswers } from './server-cached-reads.ts';
 
 export interface ReadContext {
   readonly served: ServedExport;
@@ -15,6 +16,8 @@ export interface ReadContext {
   readonly outflow: Outflow;
   readonly share: BudgetShare;
   readonly pool: BufferPool;
+  /** File descriptor of the socket that the outflow leads to, if bytes may be put there past the stream. */
+  readonly socket: number | undefined;
   /** Ends the connection: nothing else tells of an error in the middle of data. */
   readonly hangUp: () => void;
 }
@@ -28,13 +31,18 @@ interface Piece {
 /** Answers READ from the disk: reads, then sends, in pieces if it is long. */
 export class ReadAnswers {
   readonly #context: ReadContext;
+  readonly #cached: CachedReadAnswers | undefined;
 
   constructor(context: ReadContext) {
     this.#context = context;
+    if (context.socket !== undefined && context.served.disk.cache !== undefined) {
+      this.#cached = new CachedReadAnswers(context, context.socket);
+    }
   }
 
   /** Never rejects. Resolves when the whole answer has left. */
   async answer(request: Request): Promise<void> {
+    if (this.#cached !== undefined && (await this.#cached.answer(request))) return;
     if (request.length <= PIECE_BYTES) await this.#answerAtOnce(request);
     else await this.#answerInPieces(request);
   }
@@ -46,9 +54,12 @@ export class ReadAnswers {
     if (granted !== true && !(await granted)) return;
     const buffer = pool.take(range.length);
     try {
-      await served.disk.read(range.offset, buffer.subarray(HEADROOM_BYTES, HEADROOM_BYTES + range.length));
+      const target = buffer.subarray(HEADROOM_BYTES, HEADROOM_BYTES + range.length);
+      if (served.disk.cache?.read(range.offset, target) !== true)
+        await served.disk.read(range.offset, target);
       const data = HEADROOM_BYTES + range.before;
       const start = format.writeDataHeader(buffer, data, request, { ...request, done: true });
+      format.dataLeaves(request, request);
       await outflow.sent(buffer.subarray(start, data + request.length));
     } catch (error) {
       await outflow.sent(format.failure(request, describeError(error)));
@@ -88,6 +99,7 @@ export class ReadAnswers {
         const start = format.writeDataHeader(buffer, data, request, { ...piece, done });
         const message = buffer.subarray(start, data + piece.length);
         await leaving;
+        format.dataLeaves(request, piece);
         leaving = outflow.sent(message);
       } catch (error) {
         await leaving;
@@ -128,6 +140,7 @@ export class ReadAnswers {
         if (leaving === undefined) {
           if (!(await outflow.hold())) return;
           start = format.writeDataHeader(buffer, data, request, { ...request, done: false });
+          format.dataLeaves(request, request);
         }
         await leaving;
         leaving = outflow.sentHeld(buffer.subarray(start, data + piece.length));
@@ -145,7 +158,8 @@ export class ReadAnswers {
   async #read({ offset, length }: Piece, buffer: Buffer): Promise<number> {
     const { disk, blockSizes } = this.#context.served;
     const range = alignOutwards(offset, length, blockSizes.minimum);
-    await disk.read(range.offset, buffer.subarray(HEADROOM_BYTES, HEADROOM_BYTES + range.length));
+    const target = buffer.subarray(HEADROOM_BYTES, HEADROOM_BYTES + range.length);
+    if (disk.cache?.read(range.offset, target) !== true) await disk.read(range.offset, target);
     return HEADROOM_BYTES + range.before;
   }
 

@@ -15,6 +15,7 @@ import type { ServerConnection } from './server-connection.ts';
 import type { Chosen } from './server-handshake.ts';
 import { closeDisk } from './server-options.ts';
 import { ReadAnswers } from './server-reads.ts';
+import { descriptorOf } from './socket-descriptor.ts';
 import { describeRequest, type Trace } from './trace.ts';
 
 export interface TransmissionContext {
@@ -54,6 +55,7 @@ export class Transmission {
       outflow: this.#outflow,
       share,
       pool,
+      socket: descriptorOf(connection.stream),
       hangUp: () => connection.destroy(),
     });
   }

@@ -1,0 +1,83 @@
+import { alignOutwards } from './aligned-range.ts';
+import { HEADROOM_BYTES } from './buffer-pool.ts';
+import { PIECE_BYTES } from './limits.ts';
+import type { Request } from './requests.ts';
+import type { ReadContext } from './server-reads.ts';
+
+/** Below this, copying the data is cheaper than finding out whether it lies in memory. */
+const MIN_BYTES = 32 * 1024;
+/**
+ * What is copied and given to the stream when the socket takes no more or a page is not in memory: the stream tells when
+ * it has left, and then the socket has room again.
+ */
+const COPY_BYTES = 64 * 1024;
+const NOTHING = Buffer.alloc(0);
+
+/** Answers READ out of the memory that the kernel has of the disk, without a copy, past the stream of the socket. */
+export class CachedReadAnswers {
+  readonly #context: ReadContext;
+  readonly #socket: number;
+  readonly #header = Buffer.allocUnsafeSlow(HEADROOM_BYTES);
+  /** Only who holds the outflow uses it, so that there is one for all requests. */
+  #copy: Buffer | undefined;
+
+  /** @param socket file descriptor of the socket that the outflow leads to */
+  constructor(context: ReadContext, socket: number) {
+    this.#context = context;
+    this.#socket = socket;
+  }
+
+  /** Never rejects. Resolves when the whole answer has left; false if nothing was sent, because the data is not in memory. */
+  async answer(request: Request): Promise<boolean> {
+    const { served, outflow } = this.#context;
+    const { offset, length } = request;
+    if (served.disk.cache === undefined || length < MIN_BYTES) return false;
+    // While other answers leave, the disk works better on what is not in memory.
+    if (!outflow.idle && !served.disk.cache.has(offset, Math.min(length, PIECE_BYTES))) return false;
+    if (!(await outflow.hold({ alone: true }))) return true;
+    try {
+      return await this.#send(request);
+    } catch {
+      // The answer has begun, and says that it succeeds.
+      this.#context.hangUp();
+      return true;
+    } finally {
+      outflow.release();
+    }
+  }
+
+  async #send(request: Request): Promise<boolean> {
+    const { format, outflow } = this.#context;
+    const end = request.offset + request.length;
+    const start = format.writeDataHeader(this.#header, HEADROOM_BYTES, request, { ...request, done: true });
+    const header = this.#header.subarray(start);
+    const sent = this.#sendCached(header, request.offset, end);
+    if (sent === 0) return false;
+    format.dataLeaves(request, request);
+    if (sent < header.length) outflow.sendHeld(header.subarray(sent));
+    let at = request.offset + Math.max(0, sent - header.length);
+    while (at < end && !outflow.gone) {
+      at += await this.#sendCopy(at, Math.min(COPY_BYTES, end - at));
+      for (let more = 1; more > 0 && at < end; at += more) more = this.#sendCached(NOTHING, at, end);
+    }
+    return true;
+  }
+
+  #sendCached(header: Uint8Array, offset: number, end: number): number {
+    if (this.#context.outflow.gone) return 0;
+    const length = Math.min(PIECE_BYTES, end - offset);
+    return this.#context.served.disk.cache?.send(this.#socket, header, offset, length) ?? 0;
+  }
+
+  /** Sends a part in the usual way, and waits until it has left; returns its length. */
+  async #sendCopy(offset: number, length: number): Promise<number> {
+    const { served, outflow } = this.#context;
+    const sector = served.blockSizes.minimum;
+    const range = alignOutwards(offset, length, sector);
+    this.#copy ??= Buffer.allocUnsafeSlow(COPY_BYTES + 2 * sector);
+    const target = this.#copy.subarray(0, range.length);
+    if (served.disk.cache?.read(range.offset, target) !== true) await served.disk.read(range.offset, target);
+    await outflow.sentHeld(target.subarray(range.before, range.before + length));
+    return length;
+  }
+}
