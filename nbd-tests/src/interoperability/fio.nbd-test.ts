@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
+import { chownSync, cpSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { run } from '@diskferry/system/run';
-import { missing } from '../setup/programs.ts';
-import { SECURITIES, serveFile } from './serve-file.ts';
+import type { Certificates } from '../setup/certificates.ts';
+import { missing, notRoot } from '../setup/programs.ts';
+import { SECURITIES, type ServedFile, serveFile } from './serve-file.ts';
 
 interface FioReport {
   readonly jobs: readonly {
@@ -17,12 +18,44 @@ interface FioReport {
 /** What goes over the disk, several times. */
 const IO_SIZE = '48m';
 
-/** Runs fio and reads its report, which stands after what the engine says of its connections. */
-async function runFio(folder: string, words: readonly string[]): Promise<FioReport> {
+/** "nobody": libnbd looks into the home of a user who is not root. */
+const USER = 65_534;
+
+/** Runs fio on a served file and reads its report, which stands after what the engine says of its connections. */
+async function runFio(
+  { folder, uri, certificates }: ServedFile,
+  words: readonly string[],
+): Promise<FioReport> {
   const report = join(folder, 'report.json');
-  await run(['fio', ...words, '--output-format=json', `--output=${report}`], { cwd: folder });
+  const command = ['fio', '--ioengine=nbd', ...words, '--output-format=json', `--output=${report}`];
+  if (certificates === undefined) {
+    await run(['env', ...command, `--uri=${uri}`], { cwd: folder });
+  } else {
+    // fio does not let an address name a folder with certificates, as nbdcopy does.
+    const home = homeWithCertificates(folder, certificates);
+    const [plainUri] = uri.split('?');
+    await run([...AS_USER, ...command, `--uri=${plainUri}`], { cwd: folder, env: { HOME: home } });
+  }
   const text = readFileSync(report, 'utf8');
   return JSON.parse(text.slice(text.indexOf('{'))) as FioReport;
+}
+
+const AS_USER =
+  notRoot === false
+    ? (['setpriv', `--reuid=${USER}`, `--regid=${USER}`, '--clear-groups', '--'] as const)
+    : (['env'] as const);
+
+function homeWithCertificates(folder: string, { folder: source }: Certificates): string {
+  const home = join(folder, 'home');
+  cpSync(source, join(home, '.pki/libnbd'), { recursive: true });
+  if (notRoot === false) {
+    // Its report goes into the folder.
+    chownSync(folder, USER, USER);
+    for (const name of ['.', ...readdirSync(home, { recursive: true, encoding: 'utf8' })]) {
+      chownSync(join(home, name), USER, USER);
+    }
+  }
+  return home;
 }
 
 for (const security of SECURITIES) {
@@ -35,12 +68,10 @@ for (const security of SECURITIES) {
       ['randtrimwrite', '4k', 1],
     ] as const) {
       test(`fio finds what it wrote: ${pattern} of ${blocks}`, { skip: missing('fio') }, async (t) => {
-        const { uri, folder } = await serveFile(t, { security, writable: true });
+        const served = await serveFile(t, { security, writable: true });
         const blockSize = blocks.includes('-') ? [`--bsrange=${blocks}`] : [`--bs=${blocks}`];
-        const report = await runFio(folder, [
+        const report = await runFio(served, [
           '--name=verify',
-          '--ioengine=nbd',
-          `--uri=${uri}`,
           `--rw=${pattern}`,
           ...blockSize,
           '--size=24m',
@@ -60,11 +91,9 @@ for (const security of SECURITIES) {
     test('fio reads and writes mixed, 16 at a time, on several connections', {
       skip: missing('fio'),
     }, async (t) => {
-      const { uri, folder } = await serveFile(t, { security, writable: true });
-      const report = await runFio(folder, [
+      const served = await serveFile(t, { security, writable: true });
+      const report = await runFio(served, [
         '--name=mixed',
-        '--ioengine=nbd',
-        `--uri=${uri}`,
         '--rw=randrw',
         '--bs=4k',
         '--size=3m',
