@@ -83,12 +83,15 @@ test('what is not in memory is not answered at once, and is after it was read', 
   await run(['blockdev', '--flushbufs', device]);
   const target = Buffer.alloc(64 * 1024);
   const offset = 3 * MiB;
-  assert.equal(disk.readCached?.(offset, target), false);
+  assert.equal(disk.cache?.read(offset, target), false);
   // The socket would be asked only after that: there is none.
-  assert.equal(disk.sendCached?.(-1, Buffer.alloc(16), offset, target.length), 0);
+  assert.equal(disk.cache?.send(-1, Buffer.alloc(16), offset, target.length), 0);
+  assert.equal(disk.cache?.has(offset, target.length), false);
   await disk.read(offset, target);
+  assert.equal(disk.cache?.has(offset, target.length), true);
+  assert.equal(disk.cache?.has(offset, 2 * target.length), false);
   const again = Buffer.alloc(target.length);
-  assert.equal(disk.readCached?.(offset, again), true);
+  assert.equal(disk.cache?.read(offset, again), true);
   assert.deepEqual(again, readFileSync(file).subarray(offset, offset + again.length));
 });
 
@@ -102,8 +105,8 @@ test('a disk whose storage fails gives an error with its place, and goes on to s
     errno: 'EIO',
     message: /^loop\d+: cannot read at byte 6291456: EIO, the disk reports an error or was unplugged$/,
   });
-  assert.equal(disk.readCached?.(6 * MiB, Buffer.alloc(4096)), false);
-  assert.equal(disk.sendCached?.(-1, Buffer.alloc(16), 6 * MiB, 4096), 0);
+  assert.equal(disk.cache?.read(6 * MiB, Buffer.alloc(4096)), false);
+  assert.equal(disk.cache?.send(-1, Buffer.alloc(16), 6 * MiB, 4096), 0);
   await disk.read(MiB, Buffer.alloc(4096));
 });
 

@@ -194,11 +194,13 @@ test('a file that is cut short has no holes to tell', async (t) => {
   await assert.rejects(disk.extents(0, SIZE), refusal);
 });
 
-test('a disk that is closed answers nothing from memory', async () => {
+test('a disk that is closed answers nothing from memory', async (t) => {
   const disk = await open(makeFile('closed-cache'));
   await disk.close();
-  assert.equal(disk.readCached?.(0, Buffer.alloc(512)), false);
-  assert.equal(disk.sendCached?.(1, Buffer.alloc(16), 0, 512), 0);
+  if (disk.cache === undefined) return t.skip('native calls are not to be had');
+  assert.equal(disk.cache.has(0, 512), false);
+  assert.equal(disk.cache.read(0, Buffer.alloc(512)), false);
+  assert.equal(disk.cache.send(1, Buffer.alloc(16), 0, 512), 0);
 });
 
 test('a file that was cut short before it is opened is refused', async () => {

@@ -42,10 +42,10 @@ class BlockDisk implements Disk {
   readonly readOnly: boolean;
   /** A file's holes. A block device does not tell what of it was never written. */
   readonly extents?: NonNullable<Disk['extents']>;
+  readonly cache?: CachedReads;
   readonly #name: string;
   readonly #kind: LocalDisk['kind'];
   readonly #fd: number;
-  #cached: CachedReads | undefined;
 
   constructor(fd: number, { info, kind, path }: LocalDisk, readOnly: boolean) {
     this.#fd = fd;
@@ -54,7 +54,8 @@ class BlockDisk implements Disk {
     this.size = info.size;
     this.sectorSize = info.sectorSize;
     this.readOnly = readOnly;
-    this.#cached = CachedReads.of(fd, path, info.size);
+    const cache = CachedReads.of(fd, path, info.size);
+    if (cache !== undefined) this.cache = cache;
     const find = kind === 'file' ? fileExtents(fd, info.sectorSize.logical) : undefined;
     if (find !== undefined) {
       this.extents = async (offset, length) => this.#extents(find, offset, length);
@@ -84,14 +85,6 @@ class BlockDisk implements Disk {
     await fdatasync(this.#fd).catch((cause: unknown) => {
       throw diskError(`${this.#name}: cannot bring written data to the medium`, cause);
     });
-  }
-
-  readCached(offset: number, target: Uint8Array): boolean {
-    return this.#cached?.read(offset, target) ?? false;
-  }
-
-  sendCached(socket: number, header: Uint8Array, offset: number, length: number): number {
-    return this.#cached?.send(socket, header, offset, length) ?? 0;
   }
 
   /** Does nothing where the disk cannot do it, which is allowed: zeros would wear it. */
@@ -124,9 +117,7 @@ class BlockDisk implements Disk {
   }
 
   async close(): Promise<void> {
-    this.#cached?.close();
-    // The number of a closed file may be given to another one.
-    this.#cached = undefined;
+    this.cache?.close();
     await close(this.#fd);
   }
 

@@ -161,6 +161,8 @@ test('zeros behind the end of a file that was cut short are not taken for its by
   truncateSync(file.path, MiB + 512);
   assert.equal(file.reads.send(pair.fd, HEADER, MiB, 4096), 0);
   assert.equal(file.reads.send(pair.fd, HEADER, 2 * MiB, 4096), 0);
+  assert.equal(file.reads.has(MiB, 4096), false);
+  assert.equal(file.reads.has(MiB, 512), true);
   assert.equal(file.reads.send(pair.fd, HEADER, MiB, 512), HEADER.length + 512);
 });
 

@@ -1,5 +1,6 @@
+import type { DiskCache } from '@diskferry/protocol/disk';
 import { type Libc, libc } from './libc.ts';
-import { PageCacheMap } from './page-cache-map.ts';
+import { PageCacheMap, type ResidentRange } from './page-cache-map.ts';
 import { SocketMessage } from './socket-message.ts';
 
 // <linux/fs.h>
@@ -10,7 +11,7 @@ const SEEK_END = 2;
 const IOVEC_BYTES = 16;
 
 /** Reads of one open file or block device that are answered from memory, at once, or not at all. */
-export class CachedReads {
+export class CachedReads implements DiskCache {
   readonly #libc: Libc;
   readonly #fd: number;
   readonly #map: PageCacheMap | undefined;
@@ -18,6 +19,7 @@ export class CachedReads {
   readonly #iovec = Buffer.alloc(IOVEC_BYTES);
   readonly #iovecAddress: bigint;
   #canReadNow = true;
+  #closed = false;
 
   private constructor(libc: Libc, fd: number, map: PageCacheMap | undefined) {
     this.#libc = libc;
@@ -32,9 +34,12 @@ export class CachedReads {
     return libc === undefined ? undefined : new CachedReads(libc, fd, PageCacheMap.of(libc, fd, path, size));
   }
 
-  /** As `readCached` of a disk. */
+  has(offset: number, length: number): boolean {
+    return this.#resident(offset, length)?.length === length;
+  }
+
   read(offset: number, target: Uint8Array): boolean {
-    if (!this.#canReadNow) return false;
+    if (!this.#canReadNow || this.#closed) return false;
     const { addressOf, preadv2, errorName } = this.#libc;
     this.#iovec.writeBigUInt64LE(addressOf(target), 0);
     this.#iovec.writeBigUInt64LE(BigInt(target.length), 8);
@@ -44,15 +49,21 @@ export class CachedReads {
     return read === target.length;
   }
 
-  /** As `sendCached` of a disk. */
   send(socket: number, header: Uint8Array, offset: number, length: number): number {
-    // The page in which a file was cut short still lies in memory, with zeros behind its end.
-    if (this.#libc.lseek(this.#fd, 0n, SEEK_END) < offset + length) return 0;
-    const body = this.#map?.resident(offset, length);
+    const body = this.#resident(offset, length);
     return body === undefined ? 0 : this.#message.send(socket, header, body);
   }
 
+  /** Must be called before the file is closed, because another one may get its number. */
   close(): void {
+    this.#closed = true;
     this.#map?.close();
+  }
+
+  #resident(offset: number, length: number): ResidentRange | undefined {
+    if (this.#closed) return undefined;
+    // The page in which a file was cut short still lies in memory, with zeros behind its end.
+    if (this.#libc.lseek(this.#fd, 0n, SEEK_END) < offset + length) return undefined;
+    return this.#map?.resident(offset, length);
   }
 }
