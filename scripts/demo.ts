@@ -76,9 +76,11 @@ async function demonstrate(kind: SourceKind, session: Session): Promise<Row> {
 }
 
 async function captureOver(client: BootedClient, disk: string, image: string): Promise<CaptureReport> {
-  const address = client.diskAddress(disk);
-  say(`it waits for the server; capturing its disk:\n$ diskferry capture ${address} ${image}`);
-  const { exitCode, stdout } = await diskferry(['capture', address, image, '--json']);
+  const words = ['capture', ...client.connectionWords, client.diskAddress(disk), image];
+  say(
+    `it waits for the server; pairing by the code on its screen and capturing its disk:\n$ diskferry ${words.join(' ')}`,
+  );
+  const { exitCode, stdout } = await diskferry([...words, '--json']);
   if (exitCode !== 0) throw new Error(`the capture failed with exit code ${exitCode}`);
   return JSON.parse(stdout) as CaptureReport;
 }

@@ -13,6 +13,10 @@ const PORTS = [DISK_PORT, CONTROL_PORT];
 const BOOT_TIMEOUT_MS = 240_000;
 /** The screen says so only when there is a network address. */
 const READY = /^waiting for the server$/m;
+/** Letters and digits on the screen of a client that pairs. */
+const PAIRING_CODE = /^Pairing code: (\S+)$/m;
+const SHORT_MS = 5_000;
+const INSECURE = 'diskferry.insecure';
 const HOPELESS = /error: out of memory|Kernel panic - not syncing.*\n|No bootable device/;
 
 export interface ClientBoot {
@@ -21,6 +25,8 @@ export interface ClientBoot {
   readonly session: Session;
   /** `pxe` gives the kernel and the initrd as a network boot would. */
   readonly medium?: 'cd' | 'usb-stick' | 'pxe';
+  /** Added to the kernel's command line; `pxe` only. */
+  readonly kernelWords?: readonly string[];
   readonly firmware?: 'bios' | 'uefi';
   readonly disks?: readonly MachineDisk[];
   readonly nicModel?: MachineNic['model'];
@@ -34,6 +40,8 @@ export interface BootedClient {
   readonly controlPort: number;
   /** The address of one of its disks, such as "sda". */
   readonly diskAddress: (exportName: string) => string;
+  /** Options with which `diskferry` connects to it: it pairs, or was started without encryption. */
+  readonly connectionWords: readonly string[];
 }
 
 /**
@@ -55,11 +63,21 @@ export async function withBootedClient<T>(
       diskPort,
       controlPort: machine.hostPort(CONTROL_PORT),
       diskAddress: (exportName) => `nbd://127.0.0.1:${diskPort}/${exportName}`,
+      connectionWords: [
+        ...(await securityWords(machine, boot)),
+        `--control-port=${machine.hostPort(CONTROL_PORT)}`,
+      ],
     });
   } catch (error) {
     await sitOn(machine, PORTS);
     throw error;
   }
+}
+
+async function securityWords(machine: Machine, { kernelWords = [] }: ClientBoot): Promise<string[]> {
+  if (kernelWords.includes(INSECURE)) return ['--insecure'];
+  const { match } = await machine.waitForSerial(PAIRING_CODE, { timeoutMs: SHORT_MS });
+  return [`--pair=${match[1]}`];
 }
 
 function describeMachine({
@@ -68,6 +86,7 @@ function describeMachine({
   firmware = 'bios',
   disks = [],
   nicModel = 'virtio-net-pci',
+  kernelWords = [],
 }: ClientBoot): MachineDescription {
   return {
     name,
@@ -76,11 +95,14 @@ function describeMachine({
     disks,
     nic: { model: nicModel, forwardedPorts: PORTS },
     bootOrder: [medium === 'usb-stick' ? 'usb-stick' : 'cd', 'disk'],
-    ...mediumOf(medium),
+    ...mediumOf(medium, kernelWords),
   };
 }
 
-function mediumOf(medium: 'cd' | 'usb-stick' | 'pxe'): Partial<MachineDescription> {
+function mediumOf(
+  medium: 'cd' | 'usb-stick' | 'pxe',
+  kernelWords: readonly string[],
+): Partial<MachineDescription> {
   switch (medium) {
     case 'cd':
       return { cd: artefact('diskferry.iso') };
@@ -90,7 +112,7 @@ function mediumOf(medium: 'cd' | 'usb-stick' | 'pxe'): Partial<MachineDescriptio
       return {
         kernel: artefact('pxe/vmlinuz'),
         initrd: artefact('pxe/initrd'),
-        append: 'console=tty0 console=ttyS0,115200',
+        append: ['console=tty0 console=ttyS0,115200', ...kernelWords].join(' '),
       };
   }
 }

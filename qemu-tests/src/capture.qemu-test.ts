@@ -35,7 +35,7 @@ for (const { kind, medium, bus, disk } of COMPUTERS) {
         firmware: computer.firmware,
         disks: [{ path: source, format: 'raw', bus }],
       },
-      async (client) => captureDisk(client.diskAddress(disk), image, { timeoutMs: CAPTURE_TIMEOUT_MS }),
+      async (client) => captureDisk(client, disk, image, { timeoutMs: CAPTURE_TIMEOUT_MS }),
     );
     const { usedBytes, sourceBytesRead, elapsedMs } = report;
     context.diagnostic(`${usedBytes} bytes of files, ${sourceBytesRead} bytes read, in ${elapsedMs} ms`);

@@ -1,5 +1,6 @@
 import { type RunResult, run } from '@diskferry/system/run';
 import { COMMAND_LINE } from './artefacts.ts';
+import type { BootedClient } from './booted-client.ts';
 
 export interface DiskferryOptions {
   /** In ms; a command that takes longer has failed its test. */
@@ -26,12 +27,14 @@ export interface CaptureReport {
   readonly warnings: readonly string[];
 }
 
-/** Captures a disk into a new image by the command line. */
+/** Captures a disk of a booted computer, such as "sda", into a new image by the command line. */
 export async function captureDisk(
-  address: string,
+  { diskAddress, connectionWords }: Pick<BootedClient, 'diskAddress' | 'connectionWords'>,
+  disk: string,
   image: string,
   options: DiskferryOptions,
 ): Promise<CaptureReport> {
-  const { stdout } = await diskferry(['capture', '--json', address, image], options);
+  const words = ['capture', '--json', ...connectionWords, diskAddress(disk), image];
+  const { stdout } = await diskferry(words, options);
   return JSON.parse(stdout) as CaptureReport;
 }

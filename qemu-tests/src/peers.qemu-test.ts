@@ -44,7 +44,9 @@ describe('a booted client and the NBD tools of Debian', { concurrency: false }, 
       return { path: paths.get(name) ?? '', format: 'raw', bus, sectorSize: sector, serial: `S-${name}` };
     });
     const ready = Promise.withResolvers<BootedClient>();
-    machineEnded = withBootedClient({ name: 'peers', session, disks }, async (booted) => {
+    // Programs that cannot pair need a client in plain text.
+    const boot = { medium: 'pxe', kernelWords: ['diskferry.insecure'] } as const;
+    machineEnded = withBootedClient({ name: 'peers', session, disks, ...boot }, async (booted) => {
       ready.resolve(booted);
       await finished.promise;
     });

@@ -63,7 +63,7 @@ test('a computer that lost power while it wrote is captured as its journal says,
   const image = await workFile(session, 'image.qcow2');
   await withBootedClient(
     { name: 'powered-off', session, disks: [{ path: source, format: 'raw', bus: 'ahci' }] },
-    async (client) => captureDisk(client.diskAddress('sda'), image, { timeoutMs: CAPTURE_TIMEOUT_MS }),
+    async (client) => captureDisk(client, 'sda', image, { timeoutMs: CAPTURE_TIMEOUT_MS }),
   );
   assert.equal(await sha256Of(source), before, 'the source was written');
 

@@ -10,6 +10,8 @@ import { workFile } from './work-files.ts';
 
 /** When no answer comes for so long, the machine is gone; the command's default is longer. */
 const SILENCE_SECONDS = 10;
+/** How long it is waited for then; the default is two minutes. */
+const RECONNECT_SECONDS = 10;
 const CAPTURE_TIMEOUT_MS = 300_000;
 /** Far into the copying of files: the tables of the file system are less. */
 const MID_CAPTURE = /sda: (?:[3-9]\d|\d{3})(?:\.\d)? MB read/;
@@ -22,8 +24,9 @@ test('a machine that vanishes during a capture ends it with a sentence, and noth
   let capturePid: number | undefined;
   const result = await withBootedClient(
     { name: 'vanish', session, disks },
-    async ({ machine, diskAddress }) => {
-      const words = ['capture', '--timeout', String(SILENCE_SECONDS), diskAddress('sda'), image];
+    async ({ machine, diskAddress, connectionWords }) => {
+      const limits = [`--timeout=${SILENCE_SECONDS}`, `--reconnect=${RECONNECT_SECONDS}`];
+      const words = ['capture', ...limits, ...connectionWords, diskAddress('sda'), image];
       const onStart = (pid: number) => {
         capturePid = pid;
       };
