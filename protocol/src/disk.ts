@@ -23,6 +23,22 @@ export interface WriteZeroesOptions {
   readonly fast?: boolean;
 }
 
+/** The part of a disk that lies in memory now. None of these calls ever waits. */
+export interface DiskCache {
+  /** Whether all of the range lies in memory. */
+  has(offset: number, length: number): boolean;
+  /** Fills `target` from `offset`. False if not all of it lies in memory; then `target` may hold anything. */
+  read(offset: number, target: Uint8Array): boolean;
+  /**
+   * Puts `header` and then the bytes of the range on a socket, as far as they lie in memory and the socket takes them.
+   * Saves a copy of the bytes. Returns how many bytes of header and range together were taken, 0 if none; the caller
+   * sends the rest in the usual way.
+   *
+   * @param socket file descriptor of a non-blocking stream socket on which nothing waits to be sent
+   */
+  send(socket: number, header: Uint8Array, offset: number, length: number): number;
+}
+
 /**
  * A disk: the small interface that every end of diskferry's data path speaks. Offsets and lengths are bytes and
  * lie inside the disk. Several calls may be under way at once; two that overlap are in no order.
@@ -47,19 +63,8 @@ export interface Disk {
    * (at least one of them). Absent where nothing is known, which counts as data everywhere.
    */
   extents?(offset: number, length: number): Promise<readonly Extent[]>;
-  /**
-   * Fills `target` from `offset` if this can be done at once, as the bytes lie in memory. If not the answer is false,
-   * and `target` may hold anything. Never waits.
-   */
-  readCached?(offset: number, target: Uint8Array): boolean;
-  /**
-   * Puts `header` and then the bytes of the range on a socket, as far as this can be done at once: the bytes lie in
-   * memory and the socket takes them. Saves a copy of the bytes. Returns how many bytes of header and range together
-   * were taken, 0 if none; the caller sends the rest in the usual way. Never waits.
-   *
-   * @param socket file descriptor of a non-blocking stream socket on which nothing waits to be sent
-   */
-  sendCached?(socket: number, header: Uint8Array, offset: number, length: number): number;
+  /** Absent where a disk cannot tell, or never has, what lies in memory. */
+  readonly cache?: DiskCache;
   close(): Promise<void>;
 }
 
