@@ -17,6 +17,7 @@ export interface Dialler {
   readonly settings: ManagedSettings;
   readonly identity: Identity;
   readonly signal: AbortSignal;
+  readonly dialTimeoutMs?: number;
 }
 
 /**
@@ -25,18 +26,19 @@ export interface Dialler {
  * @throws {DialError}
  */
 export async function dialControl(dialler: Dialler, onOpen: (socket: WebSocket) => void): Promise<void> {
-  const { settings, signal } = dialler;
+  const { settings, signal, dialTimeoutMs = DIAL_TIMEOUT_MS } = dialler;
   signal.throwIfAborted();
   const socket = new WebSocket(`wss://${formatHostAddress(settings.server)}/clients/control`, {
     ...secureOptions(dialler),
-    handshakeTimeout: DIAL_TIMEOUT_MS,
     maxPayload: MAX_CONTROL_MESSAGE_BYTES,
     perMessageDeflate: false,
   });
   const stop = (): void => socket.terminate();
   signal.addEventListener('abort', stop);
+  const { promise: tooLate, reject: giveUp } = Promise.withResolvers<never>();
+  const timer = setTimeout(() => giveUp(dialFailure(settings.server, noAnswer())), dialTimeoutMs);
   try {
-    await new Promise<void>((resolve, reject) => {
+    const opened = new Promise<void>((resolve, reject) => {
       socket.on('error', (error) => reject(dialFailure(settings.server, error)));
       socket.on('unexpected-response', (outgoing, { statusCode }) => {
         outgoing.destroy();
@@ -47,7 +49,12 @@ export async function dialControl(dialler: Dialler, onOpen: (socket: WebSocket) 
         resolve();
       });
     });
+    await Promise.race([opened, tooLate]);
+  } catch (error) {
+    socket.terminate();
+    throw error;
   } finally {
+    clearTimeout(timer);
     signal.removeEventListener('abort', stop);
   }
 }
@@ -58,7 +65,7 @@ export async function dialControl(dialler: Dialler, onOpen: (socket: WebSocket) 
  * @throws {DialError}
  */
 export function dialChannel(dialler: Dialler, channel: string): Promise<Duplex> {
-  const { settings, signal } = dialler;
+  const { settings, signal, dialTimeoutMs = DIAL_TIMEOUT_MS } = dialler;
   const { server } = settings;
   const { headers, ...secure } = secureOptions(dialler);
   return new Promise((resolve, reject) => {
@@ -75,10 +82,7 @@ export function dialChannel(dialler: Dialler, channel: string): Promise<Duplex> 
     const stop = (): void => void outgoing.destroy(signal.reason as Error);
     signal.addEventListener('abort', stop);
     if (signal.aborted) stop();
-    const timer = setTimeout(
-      () => outgoing.destroy(Object.assign(new Error('no answer'), { code: 'ETIMEDOUT' })),
-      DIAL_TIMEOUT_MS,
-    );
+    const timer = setTimeout(() => outgoing.destroy(noAnswer()), dialTimeoutMs);
     outgoing.on('error', (error) => reject(dialFailure(server, error)));
     const done = (): void => {
       clearTimeout(timer);
@@ -101,6 +105,10 @@ export function dialChannel(dialler: Dialler, channel: string): Promise<Duplex> 
     });
     outgoing.end();
   });
+}
+
+function noAnswer(): NodeJS.ErrnoException {
+  return Object.assign(new Error('no answer'), { code: 'ETIMEDOUT' });
 }
 
 /** Only the authority of the medium vouches for the server, whatever else this system trusts. */
