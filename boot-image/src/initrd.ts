@@ -5,6 +5,7 @@ import { type CpioEntry, makeCpio } from './cpio.ts';
 import { LAYERS, type Layer } from './layers/layer.ts';
 import type { MediumSettings } from './medium-settings.ts';
 import type { KernelParts } from './packages/parts.ts';
+import { settingsArchive } from './settings-archive.ts';
 
 /** What stage 1 calls. */
 const APPLETS = ['sh', 'cp', 'insmod', 'losetup', 'mkdir', 'mount', 'reboot', 'sleep', 'switch_root'];
@@ -30,9 +31,9 @@ export interface InitrdOptions {
 }
 
 /**
- * Writes an initrd of two archives, which the kernel unpacks one after the other: the small one of stage 1, compressed,
- * and one with the images of the root file system, which are compressed in themselves and are stored as they are. The
- * settings of a medium are in the second one and in no image: no cache keeps its secret.
+ * Writes an initrd of archives, which the kernel unpacks one after the other: the small one of stage 1, compressed; one with
+ * the images of the root file system, which are compressed in themselves and are stored as they are; and for managed
+ * computers one with the settings. These are in no image, so that no cache keeps the secret.
  */
 export async function writeInitrd(options: InitrdOptions): Promise<void> {
   const stage1 = gzipSync(makeCpio(await stage1Entries(options), options.epoch), { level: 9 });
@@ -41,17 +42,11 @@ export async function writeInitrd(options: InitrdOptions): Promise<void> {
     mode: 0o100644,
     data: await readFile(options.images[layer]),
   }));
-  const root = makeCpio(
-    [
-      { path: 'layers', mode: 0o040755 },
-      ...(await Promise.all(images)),
-      ...settingsEntries(options.settings),
-    ],
-    options.epoch,
-  );
+  const root = makeCpio([{ path: 'layers', mode: 0o040755 }, ...(await Promise.all(images))], options.epoch);
   // The kernel looks for the next archive at a multiple of four.
   const gap = Buffer.alloc((4 - (stage1.length % 4)) % 4);
-  await writeFile(options.target, Buffer.concat([stage1, gap, root]));
+  const settings = options.settings === undefined ? [] : [settingsArchive(options.settings, options.epoch)];
+  await writeFile(options.target, Buffer.concat([stage1, gap, root, ...settings]));
 }
 
 async function stage1Entries({ init, busybox, kernel }: InitrdOptions): Promise<CpioEntry[]> {
@@ -73,14 +68,12 @@ async function stage1Entries({ init, busybox, kernel }: InitrdOptions): Promise<
   ];
 }
 
-/** Stage 1 copies them to /etc/diskferry. */
-function settingsEntries(settings: MediumSettings | undefined): CpioEntry[] {
-  if (settings === undefined) return [];
-  const { server, authority, enrolment } = settings;
-  return [
-    { path: 'settings', mode: 0o040700 },
-    { path: 'settings/ca.pem', mode: 0o100644, data: Buffer.from(authority) },
-    { path: 'settings/enrolment', mode: 0o100600, data: Buffer.from(`${enrolment}\n`) },
-    { path: 'settings/server', mode: 0o100644, data: Buffer.from(`${server}\n`) },
-  ];
+/**
+ * The settings of a medium as an archive that can be put behind a finished initrd; the kernel unpacks one after the other.
+ *
+ * @param initrdBytes size of what stands before it: the kernel looks for the next archive at a multiple of four
+ */
+export function settingsArchive(settings: MediumSettings, initrdBytes: number, epoch: number): Buffer {
+  const gap = Buffer.alloc((4 - (initrdBytes % 4)) % 4);
+  return Buffer.concat([gap, makeCpio(settingsEntries(settings), epoch)]);
 }

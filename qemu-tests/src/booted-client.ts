@@ -25,6 +25,8 @@ export interface ClientBoot {
   readonly session: Session;
   /** `pxe` gives the kernel and the initrd as a network boot would. */
   readonly medium?: 'cd' | 'usb-stick' | 'pxe';
+  /** An initrd in place of the one that was built, with settings of a server that it dials; `pxe` only. */
+  readonly managedInitrd?: string;
   /** Added to the kernel's command line; `pxe` only. */
   readonly kernelWords?: readonly string[];
   readonly firmware?: 'bios' | 'uefi';
@@ -74,7 +76,11 @@ export async function withBootedClient<T>(
   }
 }
 
-async function securityWords(machine: Machine, { kernelWords = [] }: ClientBoot): Promise<string[]> {
+async function securityWords(
+  machine: Machine,
+  { kernelWords = [], managedInitrd }: ClientBoot,
+): Promise<string[]> {
+  if (managedInitrd !== undefined) return [];
   if (kernelWords.includes(INSECURE)) return ['--insecure'];
   const { match } = await machine.waitForSerial(PAIRING_CODE, { timeoutMs: SHORT_MS });
   return [`--pair=${match[1]}`];
@@ -87,6 +93,7 @@ function describeMachine({
   disks = [],
   nicModel = 'virtio-net-pci',
   kernelWords = [],
+  managedInitrd,
 }: ClientBoot): MachineDescription {
   return {
     name,
@@ -95,13 +102,14 @@ function describeMachine({
     disks,
     nic: { model: nicModel, forwardedPorts: PORTS },
     bootOrder: [medium === 'usb-stick' ? 'usb-stick' : 'cd', 'disk'],
-    ...mediumOf(medium, kernelWords),
+    ...mediumOf(medium, kernelWords, managedInitrd),
   };
 }
 
 function mediumOf(
   medium: 'cd' | 'usb-stick' | 'pxe',
   kernelWords: readonly string[],
+  managedInitrd: string | undefined,
 ): Partial<MachineDescription> {
   switch (medium) {
     case 'cd':
@@ -111,7 +119,7 @@ function mediumOf(
     case 'pxe':
       return {
         kernel: artefact('pxe/vmlinuz'),
-        initrd: artefact('pxe/initrd'),
+        initrd: managedInitrd ?? artefact('pxe/initrd'),
         append: ['console=tty0 console=ttyS0,115200', ...kernelWords].join(' '),
       };
   }

@@ -34,7 +34,14 @@ export interface Serving {
 /** Starts a server that ends with the test. */
 export async function startServing(
   test: TestContext,
-  { graceMs }: { readonly graceMs?: number } = {},
+  {
+    graceMs,
+    hosts = [],
+  }: {
+    readonly graceMs?: number;
+    /** Further names of the server. */
+    readonly hosts?: readonly string[];
+  } = {},
 ): Promise<Serving> {
   const folder = mkdtempSync(join(tmpdir(), 'dfs-'));
   const stateFolder = join(folder, 'state');
@@ -46,7 +53,7 @@ export async function startServing(
       runFolder,
       listen: '127.0.0.1',
       port,
-      hosts: [],
+      hosts,
       log: (line) => log.push(line),
       ...(graceMs === undefined ? {} : { grantGraceMs: graceMs }),
     });

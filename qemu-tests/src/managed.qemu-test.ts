@@ -1,0 +1,52 @@
+import assert from 'node:assert/strict';
+import { readFile, writeFile } from 'node:fs/promises';
+import { test } from 'node:test';
+import { settingsArchive } from '@diskferry/boot-image/initrd';
+import { startServing } from '@diskferry/server/serve/testing/serving';
+import { run } from '@diskferry/system/run';
+import { openSession } from '@diskferry/system/session';
+import { artefact } from './artefacts.ts';
+import { withBootedClient } from './booted-client.ts';
+import { fillRange } from './source-computers/junk.ts';
+import { sha256Of, workFile } from './work-files.ts';
+
+const DISK_BYTES = 64 * 1024 * 1024;
+/** Where a guest finds this host, in QEMU's user network. */
+const HOST = '10.0.2.2';
+const SERIAL = 'FERRY-0001';
+const EPOCH = 0;
+
+test('a computer whose medium names a server dials it, and its disk is a socket there', async (context) => {
+  const serving = await startServing(context, { hosts: [HOST] });
+  await using session = openSession('managed-test');
+  const disk = await workFile(session, 'managed.raw');
+  await fillRange(disk, { start: 0, size: DISK_BYTES }, { signal: undefined });
+  const plain = await readFile(artefact('pxe/initrd'));
+  const settings = {
+    server: `${HOST}:${serving.door.port}`,
+    authority: serving.door.authority,
+    enrolment: serving.enrol('qemu'),
+  };
+  const managedInitrd = await workFile(session, 'managed.initrd');
+  await writeFile(managedInitrd, Buffer.concat([plain, settingsArchive(settings, plain.length, EPOCH)]));
+
+  await withBootedClient(
+    {
+      name: 'managed',
+      session,
+      medium: 'pxe',
+      managedInitrd,
+      disks: [{ path: disk, format: 'raw', bus: 'virtio', serial: SERIAL }],
+    },
+    async ({ machine }) => {
+      const [computer] = await serving.computers((computers) => computers.length === 1);
+      const [found] = computer?.disks ?? [];
+      assert.equal(found?.name, 'vda');
+      assert.equal(found.size, DISK_BYTES);
+      const copy = await workFile(session, 'copy.raw');
+      await run(['nbdcopy', `nbd+unix:///?socket=${found.socket}`, copy]);
+      assert.equal(await sha256Of(copy), await sha256Of(disk));
+      await machine.waitForSerial(new RegExp(`^Server: ${HOST}:\\d+`, 'm'), { timeoutMs: 5_000 });
+    },
+  );
+});
