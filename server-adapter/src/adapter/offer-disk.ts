@@ -2,6 +2,7 @@ import { createServer, type Socket } from 'node:net';
 import type { Disk } from '@diskferry/protocol/disk';
 import { serveConnection } from '@diskferry/protocol/nbd/server';
 import { run } from '@diskferry/system/run';
+import type { LendingDisk } from '../disk/lending-disk.ts';
 import { mountFuseFile, openFuseDevice } from '../fuse/device.ts';
 import { serveFuse } from '../fuse/server.ts';
 import type { AdapterChannel } from './messages.ts';
@@ -14,7 +15,7 @@ export interface OfferedDisk {
 
 /** Offers a disk on a channel; returns when the kernel can use it. The disk stays open at the end. */
 export async function offerDisk(
-  disk: Disk,
+  disk: LendingDisk,
   channel: AdapterChannel,
   signal: AbortSignal,
 ): Promise<OfferedDisk> {
@@ -26,7 +27,7 @@ export async function offerDisk(
   }
 }
 
-async function offerAsFile(disk: Disk, mountPoint: string, signal: AbortSignal): Promise<OfferedDisk> {
+async function offerAsFile(disk: LendingDisk, mountPoint: string, signal: AbortSignal): Promise<OfferedDisk> {
   const device = openFuseDevice();
   // Before the mount: the kernel asks at once, and mount(8) waits for the answers.
   const ended = serveFuse(device, disk);

@@ -1,11 +1,13 @@
-import { type Disk, DiskError } from '@diskferry/protocol/disk';
+import { DiskError } from '@diskferry/protocol/disk';
 import { connectNbd } from '@diskferry/protocol/nbd/client';
 import type { NbdDisk } from '@diskferry/protocol/nbd/nbd-disk';
 import { DiskferryError } from '@diskferry/system/errors';
 import { copyOnWrite } from '../disk/copy-on-write-disk.ts';
 import { countDisk } from '../disk/counting-disk.ts';
+import type { LendingDisk } from '../disk/lending-disk.ts';
 import { openScratchFile } from '../disk/scratch-file.ts';
 import { withSectorSize } from '../disk/sector-view.ts';
+import { readAhead } from '../read-ahead/read-ahead-disk.ts';
 import type { AdapterCounters } from '../simulated-disk.ts';
 import type { AdapterConfig, DiskGeometry, TroubleCode } from './messages.ts';
 import { offerDisk } from './offer-disk.ts';
@@ -86,7 +88,7 @@ function stack(
   source: NbdDisk,
   config: AdapterConfig,
   { onTrouble }: ServeOptions,
-): { disk: Disk } & Pick<ServedDisk, 'counters' | 'flush'> {
+): { disk: LendingDisk } & Pick<ServedDisk, 'counters' | 'flush'> {
   const { sourceName, mode } = config;
   refuseReadOnly(source, config);
   void source.lost.then((reason) => onTrouble('SOURCE_LOST', `${sourceName} is lost: ${reason.message}`));
@@ -101,11 +103,10 @@ function stack(
   }
 
   const counted = countDisk(source, { onFailure });
+  const ahead = readAhead(counted);
   const layer =
-    mode === 'copy-on-write'
-      ? copyOnWrite(counted, openScratchFile(SCRATCH_FOLDER), { onFailure })
-      : undefined;
-  const view = withSectorSize(layer ?? counted, config.sectorSize ?? source.sectorSize);
+    mode === 'copy-on-write' ? copyOnWrite(ahead, openScratchFile(SCRATCH_FOLDER), { onFailure }) : undefined;
+  const view = withSectorSize(layer ?? ahead, config.sectorSize ?? source.sectorSize);
   const canZero = layer !== undefined || source.supports.writeZeroes;
   return {
     disk: canZero ? view : { ...view, writeZeroes: refuseZeroing },

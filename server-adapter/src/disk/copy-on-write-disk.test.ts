@@ -2,11 +2,12 @@ import assert from 'node:assert/strict';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { after, before, test } from 'node:test';
+import { after, before, describe, test } from 'node:test';
 import { DiskError } from '@diskferry/protocol/disk';
 import { MemoryDisk } from '@diskferry/protocol/memory-disk';
 import { changeAtRandom, seededRandom, slowRandomDisk } from '../testing/random-operations.ts';
 import { copyOnWrite } from './copy-on-write-disk.ts';
+import type { LendingDisk } from './lending-disk.ts';
 import { openScratchFile, type ScratchFile } from './scratch-file.ts';
 
 let folder: string;
@@ -146,4 +147,47 @@ test('a source that fails while a granule is filled fails that write only', asyn
       .fill(1, GRANULE + 512, GRANULE + 1024),
   );
   await disk.close();
+});
+
+describe('of a disk that lends and knows its holes, the copy-on-write layer', () => {
+  function lendingDisk(): LendingDisk {
+    const memory = new MemoryDisk(new Uint8Array(16 * GRANULE).fill(9));
+    const disk: LendingDisk = memory;
+    disk.lend = async (offset, length, use) => {
+      use([memory.bytes.subarray(offset, offset + length)]);
+      return true;
+    };
+    disk.extents = async (_offset, length) => [
+      { length: Math.min(length, 2 * GRANULE), hole: true, zero: true },
+    ];
+    return disk;
+  }
+
+  test('lends what was never changed, and nothing of a range that was', async () => {
+    const disk = copyOnWrite(lendingDisk(), openScratchFile(folder), { onFailure });
+    await disk.write(4 * GRANULE, new Uint8Array(GRANULE));
+    let seen: Uint8Array = new Uint8Array(0);
+    const use = (parts: readonly Uint8Array[]): void => {
+      seen = Buffer.concat(parts);
+    };
+    assert.equal(await disk.lend?.(0, 4 * GRANULE, use), true);
+    assert.deepEqual(seen, Buffer.alloc(4 * GRANULE, 9));
+    assert.equal(
+      disk.lend?.(3 * GRANULE, 2 * GRANULE, () => assert.fail('old bytes were lent')),
+      undefined,
+    );
+    await disk.close();
+  });
+
+  test('tells data where it was written, holes where it was zeroed, and else what the disk below tells', async () => {
+    const disk = copyOnWrite(lendingDisk(), openScratchFile(folder), { onFailure });
+    await disk.write(0, new Uint8Array(GRANULE));
+    await disk.writeZeroes(GRANULE, GRANULE);
+    assert.deepEqual(await disk.extents?.(512, 8 * GRANULE), [
+      { length: GRANULE - 512, hole: false, zero: false },
+      { length: GRANULE, hole: true, zero: true },
+      { length: 2 * GRANULE, hole: true, zero: true },
+    ]);
+    await disk.close();
+  });
 });

@@ -1,12 +1,13 @@
-import type { Disk } from '@diskferry/protocol/disk';
+import type { Extent } from '@diskferry/protocol/disk';
 import { GranuleMap, type GranuleRun, GranuleState } from './granule-map.ts';
+import type { LendingDisk } from './lending-disk.ts';
 import { RangeLock } from './range-lock.ts';
 import type { ScratchFile } from './scratch-file.ts';
 
 /** The page of every file system driver, so that most writes are whole granules. */
 const MIN_GRANULE_BYTES = 4096;
 
-export interface CopyOnWriteDisk extends Disk {
+export interface CopyOnWriteDisk extends LendingDisk {
   /** Bytes written to the layer since it was opened; a byte written twice counts twice. */
   readonly layerBytesWritten: number;
 }
@@ -20,7 +21,11 @@ export interface LayerOptions {
  * A writable disk over one that is only read: what is written, discarded or zeroed stays in the layer and is thrown
  * away with it. `below` is closed with it, and never written, discarded or flushed.
  */
-export function copyOnWrite(below: Disk, layer: ScratchFile, { onFailure }: LayerOptions): CopyOnWriteDisk {
+export function copyOnWrite(
+  below: LendingDisk,
+  layer: ScratchFile,
+  { onFailure }: LayerOptions,
+): CopyOnWriteDisk {
   // Filling a granule reads it whole, so it must be whole sectors of the disk below.
   const granuleBytes = Math.max(MIN_GRANULE_BYTES, below.sectorSize.logical);
   const map = new GranuleMap();
@@ -29,7 +34,9 @@ export function copyOnWrite(below: Disk, layer: ScratchFile, { onFailure }: Laye
 
   async function read(offset: number, target: Uint8Array): Promise<void> {
     const end = offset + target.length;
-    const runs = [...map.runs(Math.floor(offset / granuleBytes), Math.ceil(end / granuleBytes))];
+    const runs = runsOf(offset, target.length);
+    const [run] = runs;
+    if (run !== undefined && runs.length === 1) return readRun(run, offset, target);
     const results = await Promise.allSettled(
       runs.map((run) => {
         const start = Math.max(offset, run.first * granuleBytes);
@@ -40,6 +47,35 @@ export function copyOnWrite(below: Disk, layer: ScratchFile, { onFailure }: Laye
     // Only now: after a failure the caller uses `target` for something else.
     const failure = results.find(({ status }) => status === 'rejected') as PromiseRejectedResult | undefined;
     if (failure !== undefined) throw failure.reason;
+  }
+
+  function runsOf(offset: number, length: number): GranuleRun[] {
+    return [...map.runs(Math.floor(offset / granuleBytes), Math.ceil((offset + length) / granuleBytes))];
+  }
+
+  function lend(
+    offset: number,
+    length: number,
+    use: (parts: readonly Uint8Array[]) => void,
+  ): Promise<boolean> | undefined {
+    const isUnchanged = runsOf(offset, length).every(({ state }) => state === GranuleState.Below);
+    return isUnchanged ? below.lend?.(offset, length, use) : undefined;
+  }
+
+  async function extents(offset: number, length: number): Promise<Extent[]> {
+    const known: Extent[] = [];
+    for (const { first, end, state } of runsOf(offset, length)) {
+      const start = Math.max(offset, first * granuleBytes);
+      const runLength = Math.min(offset + length, end * granuleBytes) - start;
+      if (state === GranuleState.Below && below.extents !== undefined) {
+        known.push(...(await below.extents(start, runLength)));
+        // The disk below may tell less than was asked, and what follows must join on.
+        return known;
+      }
+      const isZero = state === GranuleState.Zero;
+      known.push({ length: runLength, hole: isZero, zero: isZero });
+    }
+    return known;
   }
 
   async function readRun({ state }: GranuleRun, offset: number, target: Uint8Array): Promise<void> {
@@ -124,6 +160,8 @@ export function copyOnWrite(below: Disk, layer: ScratchFile, { onFailure }: Laye
       return layerBytesWritten;
     },
     read,
+    lend,
+    extents,
     write: (offset, data) => exclusively(offset, data.length, () => write(offset, data)),
     // The layer is thrown away with the process: nothing to bring to stable storage.
     flush: async () => {},

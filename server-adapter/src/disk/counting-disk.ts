@@ -1,4 +1,5 @@
 import { type Disk, DiskError } from '@diskferry/protocol/disk';
+import { extentsOf } from './extents.ts';
 
 /** A disk that counts the bytes that pass. */
 export interface CountingDisk extends Disk {
@@ -53,6 +54,7 @@ export function countDisk(below: Disk, { onFailure }: CountOptions): CountingDis
     flush: () => change(below.flush()),
     discard: (offset, length) => change(below.discard(offset, length)),
     writeZeroes: (offset, length, options) => change(below.writeZeroes(offset, length, options)),
+    ...extentsOf(below),
     close: () => below.close(),
   };
 }

@@ -57,11 +57,19 @@ export class GranuleMap {
   *runs(first: number, end: number): Generator<GranuleRun> {
     for (let start = first; start < end; ) {
       const state = this.get(start);
-      let stop = start + 1;
-      while (stop < end && this.get(stop) === state) stop++;
+      let stop = this.#surelyAlike(start);
+      while (stop < end && this.get(stop) === state) stop = this.#surelyAlike(stop);
+      stop = Math.min(stop, end);
       yield { first: start, end: stop, state };
       start = stop;
     }
+  }
+
+  /** The end of the granules from `granule` on that have its state because their page has one for all. */
+  #surelyAlike(granule: number): number {
+    const pageIndex = Math.floor(granule / GRANULES_PER_PAGE);
+    const page = this.#pages.get(pageIndex) ?? GranuleState.Below;
+    return typeof page === 'number' ? (pageIndex + 1) * GRANULES_PER_PAGE : granule + 1;
   }
 
   #mixedPage(pageIndex: number): Uint8Array {

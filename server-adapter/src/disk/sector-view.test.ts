@@ -34,3 +34,12 @@ test('larger sectors shorten a disk to whole ones', () => {
   assert.equal(disk.size, 4096);
   assert.deepEqual(disk.sectorSize, { logical: 4096, physical: 4096 });
 });
+
+test('holes are told only to those who see the same sectors', async () => {
+  const below = Object.assign(new MemoryDisk(new Uint8Array(8192)), {
+    extents: async (_offset: number, length: number) => [{ length, hole: true, zero: true }],
+  });
+  const same = withSectorSize(below, { logical: 512, physical: 4096 });
+  assert.deepEqual(await same.extents?.(0, 8192), [{ length: 8192, hole: true, zero: true }]);
+  assert.ok(!('extents' in withSectorSize(below, { logical: 4096, physical: 4096 })));
+});

@@ -1,17 +1,23 @@
-import type { Disk, SectorSize } from '@diskferry/protocol/disk';
+import type { SectorSize } from '@diskferry/protocol/disk';
+import { extentsOf } from './extents.ts';
+import type { LendingDisk } from './lending-disk.ts';
 import { RangeLock } from './range-lock.ts';
 
 /**
  * The same disk with other sector sizes. A larger logical sector only restricts the caller. A smaller one is bridged:
  * reads are widened to whole sectors of the disk below, and writes of a part of one read it first.
  */
-export function withSectorSize(below: Disk, sectorSize: SectorSize): Disk {
+export function withSectorSize(below: LendingDisk, sectorSize: SectorSize): LendingDisk {
   const view = sectorSize.logical < below.sectorSize.logical ? bridge(below) : below;
+  // Extents of the disk below may end inside a larger sector, and it knows none inside its own.
+  const isSame = sectorSize.logical === below.sectorSize.logical;
   return {
     size: below.size - (below.size % sectorSize.logical),
     sectorSize,
     readOnly: below.readOnly,
     read: (offset, target) => view.read(offset, target),
+    ...(view.lend === undefined ? {} : { lend: view.lend.bind(view) }),
+    ...(isSame ? extentsOf(below) : {}),
     write: (offset, data, options) => view.write(offset, data, options),
     flush: () => view.flush(),
     discard: (offset, length) => view.discard(offset, length),
@@ -21,7 +27,7 @@ export function withSectorSize(below: Disk, sectorSize: SectorSize): Disk {
 }
 
 /** Accepts offsets and lengths of any number of bytes. */
-function bridge(below: Disk): Disk {
+function bridge(below: LendingDisk): LendingDisk {
   const sector = below.sectorSize.logical;
   const lock = new RangeLock();
 
