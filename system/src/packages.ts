@@ -2,6 +2,8 @@
 const PACKAGE_OF: Readonly<Record<string, string>> = {
   blkdiscard: 'util-linux',
   blkid: 'util-linux',
+  btrfs: 'btrfs-progs',
+  btrfstune: 'btrfs-progs',
   chattr: 'e2fsprogs',
   cp: 'coreutils',
   cpio: 'cpio',
@@ -21,6 +23,7 @@ const PACKAGE_OF: Readonly<Record<string, string>> = {
   minfo: 'mtools',
   mke2fs: 'e2fsprogs',
   'mkfs.fat': 'dosfstools',
+  'mkfs.xfs': 'xfsprogs',
   mkswap: 'util-linux',
   mksquashfs: 'squashfs-tools',
   mlabel: 'mtools',
@@ -46,7 +49,11 @@ const PACKAGE_OF: Readonly<Record<string, string>> = {
   sync: 'coreutils',
   tune2fs: 'e2fsprogs',
   umount: 'mount',
+  unshare: 'util-linux',
   xargs: 'findutils',
+  xfs_db: 'xfsprogs',
+  xfs_io: 'xfsprogs',
+  xfs_logprint: 'xfsprogs',
   xorriso: 'xorriso',
   zstd: 'zstd',
 };

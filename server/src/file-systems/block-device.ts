@@ -9,8 +9,24 @@ const SYSFS_SECTOR = 512;
 export async function sizeOfDevice(path: string): Promise<number> {
   const stats = await stat(path);
   if (!stats.isBlockDevice()) return stats.size;
-  const text = await readFile(`/sys/dev/block/${major(stats.rdev)}:${minor(stats.rdev)}/size`, 'utf8');
+  const text = await readFile(`${await sysfsFolderOf(path)}/size`, 'utf8');
   return Number(text) * SYSFS_SECTOR;
+}
+
+/** The logical sector size of a block device; 512 for a regular file that stands for one. */
+export async function sectorSizeOfDevice(path: string): Promise<number> {
+  const stats = await stat(path);
+  if (!stats.isBlockDevice()) return SYSFS_SECTOR;
+  const folder = await sysfsFolderOf(path);
+  // A partition of the kernel has the queue of its disk.
+  const read = (queue: string): Promise<string> => readFile(`${folder}/${queue}/logical_block_size`, 'utf8');
+  return Number(await read('queue').catch(() => read('../queue')));
+}
+
+/** Where the kernel tells about a block device. */
+export async function sysfsFolderOf(path: string): Promise<string> {
+  const { rdev } = await stat(path);
+  return `/sys/dev/block/${major(rdev)}:${minor(rdev)}`;
 }
 
 /** `exclusive` also writes, and refuses a device that is mounted. */

@@ -25,17 +25,34 @@ const CP = [
   '--reflink=never',
 ] as const;
 
+/** What a driver adds to the copy of the files. */
+export interface CopyTreeOptions {
+  /** Carries what only this kind of file system has. Runs when all files are copied and may still be changed. */
+  readonly carryMore?: () => Promise<void>;
+}
+
 /**
  * Copies a mounted file system into another, empty one: files of every kind with owners, modes, times, extended
  * attributes, access control lists, hard links, holes and inode flags, and the attributes of the root folder.
  *
  * @throws {FileSystemError} `READ_FAILED` naming the file, `DESTINATION_FULL`
  */
-export async function copyTree(source: string, destination: string, context: CopyContext): Promise<void> {
+export async function copyTree(
+  source: string,
+  destination: string,
+  context: CopyContext,
+  { carryMore }: CopyTreeOptions = {},
+): Promise<void> {
   const { session, signal } = context;
   await removeUnwantedLostAndFound(source, destination);
   const held = holdWhileRunning(session, 'cp');
-  const timer = setInterval(() => void reportProgress(destination, context), PROGRESS_INTERVAL_MS);
+  const emptyBytes = await bytesInUse(destination);
+  const report = async (): Promise<void> => {
+    // The folder may be unmounted while a last report is under way.
+    const bytes = await bytesInUse(destination).catch(() => undefined);
+    if (bytes !== undefined) context.onProgress(Math.max(0, bytes - emptyBytes));
+  };
+  const timer = setInterval(() => void report(), PROGRESS_INTERVAL_MS);
   try {
     await run([...CP, `${source}/.`, `${destination}/`], { signal, onStart: held.start });
   } catch (error) {
@@ -45,11 +62,12 @@ export async function copyTree(source: string, destination: string, context: Cop
     held.end();
   }
   await carrySkippedAttributes(source, destination, context);
+  await carryMore?.();
   // Last, because an immutable file can be neither linked nor changed.
   await carryInodeFlags(source, destination, context);
   // A write error that comes late must not be lost in umount.
   await run(['sync', '--file-system', destination], { signal });
-  await reportProgress(destination, context);
+  await report();
 }
 
 async function removeUnwantedLostAndFound(source: string, destination: string): Promise<void> {
@@ -60,10 +78,9 @@ async function removeUnwantedLostAndFound(source: string, destination: string): 
   if (!exists) await rmdir(join(destination, 'lost+found')).catch(() => {});
 }
 
-async function reportProgress(folder: string, { onProgress }: CopyContext): Promise<void> {
-  // The folder may be unmounted while a last report is under way.
-  const facts = await statfs(folder).catch(() => undefined);
-  if (facts !== undefined) onProgress((facts.blocks - facts.bfree) * facts.bsize);
+async function bytesInUse(folder: string): Promise<number> {
+  const { blocks, bfree, bsize } = await statfs(folder);
+  return (blocks - bfree) * bsize;
 }
 
 function explain(error: unknown, source: string, destination: string): unknown {

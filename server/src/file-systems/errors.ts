@@ -1,7 +1,7 @@
 import { DiskferryError } from '@diskferry/system/errors';
 
 /**
- * A file system could not be read, made or filled. Codes: `READ_FAILED`, `DESTINATION_FULL`, `TWIN_DIFFERS`,
- * `DEVICE_BUSY`, `DAMAGED`.
+ * A file system could not be read, made or filled. Codes: `READ_FAILED`, `DESTINATION_FULL` (while
+ * copying), `UNSUITABLE` (before anything is written), `DEVICE_BUSY`, `DAMAGED`.
  */
 export class FileSystemError extends DiskferryError {}

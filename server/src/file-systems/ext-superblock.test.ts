@@ -15,6 +15,7 @@ test('a superblock is decoded field by field', () => {
       inodeCount: 65536,
       blockCount: 262144 + 2 ** 32,
       freeBlocks: 1000,
+      freeInodes: 0,
       firstDataBlock: 0,
       blockSize: 4096,
       clusterSize: 4096,

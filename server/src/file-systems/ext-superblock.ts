@@ -2,6 +2,7 @@ import { readAt, withDevice, writeAt } from './block-device.ts';
 import { crc32c } from './crc32c.ts';
 import { FileSystemError } from './errors.ts';
 import { featureNames, HAS_JOURNAL } from './ext-features.ts';
+import { formatUuid } from './format-uuid.ts';
 
 /** Layout of the superblock: the kernel's Documentation/filesystems/ext4/super.rst, all little-endian. */
 const SUPERBLOCK_OFFSET = 1024;
@@ -18,6 +19,7 @@ export interface ExtSuperblock {
   readonly inodeCount: number;
   readonly blockCount: number;
   readonly freeBlocks: number;
+  readonly freeInodes: number;
   readonly firstDataBlock: number;
   /** In bytes. */
   readonly blockSize: number;
@@ -93,6 +95,7 @@ export function parseSuperblock(raw: Buffer): ExtSuperblock {
     inodeCount: u32(0x0),
     blockCount: u32(0x4) + high(0x150),
     freeBlocks: u32(0xc) + high(0x158),
+    freeInodes: u32(0x10),
     firstDataBlock: u32(0x14),
     blockSize: 1024 * 2 ** u32(0x18),
     clusterSize: 1024 * 2 ** u32(0x1c),
@@ -158,8 +161,4 @@ async function changeSuperblock(device: string, change: (raw: Buffer) => void): 
     }
     await writeAt(file, SUPERBLOCK_OFFSET, raw);
   });
-}
-
-function formatUuid(bytes: Buffer): string {
-  return bytes.toString('hex').replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5');
 }

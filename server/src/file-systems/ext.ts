@@ -1,14 +1,14 @@
-import { statfs, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { statfs } from 'node:fs/promises';
 import { messageOf } from '@diskferry/system/errors';
 import { CommandError } from '@diskferry/system/run';
 import type { Session } from '@diskferry/system/session';
-import { sizeOfDevice } from './block-device.ts';
+import { formatBytes } from '@diskferry/system/units';
+import { sectorSizeOfDevice, sizeOfDevice } from './block-device.ts';
 import type { Signature } from './blkid.ts';
 import { copyTree } from './copy-tree.ts';
-import { FileSystemError } from './errors.ts';
+import { type Destination, examineDestination, type Suitability, tooSmall } from './destination.ts';
 import { emptyJournal, readJournal } from './ext-journal.ts';
-import { type Journal, lastingFeatures, mke2fsCommand, runMke2fs } from './ext-mke2fs.ts';
+import { lastingFeatures, mke2fsCommand, runMke2fs } from './ext-mke2fs.ts';
 import {
   carrySettings,
   type ExtSuperblock,
@@ -16,9 +16,11 @@ import {
   resumeJournal,
   suspendJournal,
 } from './ext-superblock.ts';
+import { type ExtSource, type ExtTwin, type ExtUse, planExtTwin, smallestExt } from './ext-twin.ts';
 import type { CopyContext, FileSystem } from './file-system.ts';
 import { withMount } from './mount.ts';
 import { sectorsFileSystem } from './sectors.ts';
+import { withTrialFile } from './trial-file.ts';
 import { trimFreeSpace } from './trim.ts';
 
 /**
@@ -64,21 +66,49 @@ export async function recogniseExt(
   const reason =
     reasonAgainstFiles(superblock) ?? mounted?.refusal ?? (session && (await twinFails(superblock, session)));
   if (reason !== undefined) {
-    const sentence = `this ${type} file system is copied as sectors: ${reason}`;
-    return sectorsFileSystem({ type, uuid, label, size, reason: sentence });
+    return sectorsFileSystem(device, signature, `this ${type} file system is copied as sectors: ${reason}`);
   }
-  const journal = await readJournal(device);
+  const use = mounted?.use ?? useOf(superblock);
+  const source = { superblock, journal: await readJournal(device), use, size };
+  const suitability = (destination: Destination): Suitability => suitabilityOf(type, source, destination);
   return {
     type,
     uuid,
     label,
     size,
-    usedBytes: mounted?.usedBytes ?? usedOf(superblock),
+    usedBytes: use.usedBytes,
+    smallestBytes: smallestExt(source, await sectorSizeOfDevice(device)),
     how: 'files',
     notes: notesOf(superblock),
-    create: (destination, context) => createExt(superblock, journal, destination, context),
-    copy: (source, destination, context) => copyExt(superblock, source, destination, context),
+    suitability,
+    create: async (destination, context) => {
+      const twin = planExtTwin(source, await examineDestination(destination, suitability));
+      await createExt(twin, destination, context);
+    },
+    copy: async (from, destination, context) => {
+      const twin = planExtTwin(source, await examineDestination(destination, suitability));
+      await copyExt(twin.superblock, from, destination, context);
+    },
   };
+}
+
+function suitabilityOf(type: string, source: ExtSource, destination: Destination): Suitability {
+  const needed = smallestExt(source, destination.sectorBytes);
+  if (destination.bytes < needed) return tooSmall(type, needed, destination);
+  const { superblock } = planExtTwin(source, destination);
+  const changes: string[] = [];
+  if (superblock.blockSize !== source.superblock.blockSize) {
+    changes.push(
+      `its blocks become ${superblock.blockSize} bytes large, they are ${source.superblock.blockSize}: the sectors of the destination are larger`,
+    );
+  }
+  const bytes = superblock.blockCount * superblock.blockSize;
+  if (destination.bytes > source.size && destination.bytes - bytes >= superblock.clusterSize) {
+    changes.push(
+      `without the feature 64bit it cannot be larger than ${formatBytes(bytes)}; the rest stays free`,
+    );
+  }
+  return { changes };
 }
 
 function reasonAgainstFiles({ features, journalInode }: ExtSuperblock): string | undefined {
@@ -101,7 +131,7 @@ function notesOf({ features, hasErrors }: ExtSuperblock): string[] {
 }
 
 interface Mounted {
-  readonly usedBytes?: number;
+  readonly use?: ExtUse;
   /** Why the kernel does not mount it. */
   readonly refusal?: string;
 }
@@ -114,8 +144,8 @@ async function tryMounting(device: string, session: Session): Promise<Mounted> {
       device,
       { type: KERNEL_DRIVER, options: SOURCE_OPTIONS },
       async (folder) => {
-        const { blocks, bfree, bsize } = await statfs(folder);
-        return { usedBytes: (blocks - bfree) * bsize };
+        const { blocks, bfree, bsize, files, ffree } = await statfs(folder);
+        return { use: { usedBytes: (blocks - bfree) * bsize, usedInodes: files - ffree } };
       },
     );
   } catch (error) {
@@ -130,8 +160,8 @@ function refusalIn(error: unknown): string {
 }
 
 /** What the superblock says: not exact while the file system is mounted or has a journal to replay. */
-function usedOf({ blockCount, freeBlocks, blockSize }: ExtSuperblock): number {
-  return (blockCount - freeBlocks) * blockSize;
+function useOf({ blockCount, freeBlocks, blockSize, inodeCount, freeInodes }: ExtSuperblock): ExtUse {
+  return { usedBytes: (blockCount - freeBlocks) * blockSize, usedInodes: inodeCount - freeInodes };
 }
 
 const TRIAL_BYTES = 64 * 1024 * 1024;
@@ -140,71 +170,63 @@ const TRIAL_INODES = 1024;
 /** Makes and mounts a small twin when it has features that this server's mke2fs or kernel may lack. */
 async function twinFails(superblock: ExtSuperblock, session: Session): Promise<string | undefined> {
   if (superblock.features.every((feature) => ORDINARY_FEATURES.has(feature))) return undefined;
-  const path = join(session.folder, 'trial-file-system');
-  const file = { kind: 'file', path } as const;
-  session.hold(file);
+  const blockCount = TRIAL_BYTES / superblock.blockSize;
+  const small = {
+    ...superblock,
+    blockCount,
+    inodeCount: TRIAL_INODES,
+    reservedGdtBlocks: 1,
+    groupsPerFlex: 16,
+  };
+  const journal = { blocks: blockCount / 8, fastCommitBlocks: 0 };
   try {
-    await writeFile(path, '');
-    const blockCount = TRIAL_BYTES / superblock.blockSize;
-    const small = {
-      ...superblock,
-      blockCount,
-      inodeCount: TRIAL_INODES,
-      reservedGdtBlocks: 1,
-      groupsPerFlex: 16,
-    };
-    const journalBlocks = blockCount / 8;
-    await runMke2fs(mke2fsCommand(small, { blocks: journalBlocks, fastCommitBlocks: 0 }, path), undefined);
-    await withMount(session, path, { type: KERNEL_DRIVER, options: ['loop'] }, async () => {});
+    await withTrialFile(session, 0, async (path) => {
+      await runMke2fs(mke2fsCommand(small, journal, path), undefined);
+      await withMount(session, path, { type: KERNEL_DRIVER, options: ['loop'] }, async () => {});
+    });
     return undefined;
   } catch (error) {
     return `this server cannot make such a file system (${refusalIn(error)})`;
-  } finally {
-    await session.release(file);
   }
 }
 
-async function createExt(
-  superblock: ExtSuperblock,
-  journal: Journal,
-  device: string,
-  { signal, warn }: CopyContext,
-): Promise<void> {
-  const room = await sizeOfDevice(device);
-  const needed = superblock.blockCount * superblock.blockSize;
-  if (room < needed) {
-    const message = `${device} has ${room} bytes, the file system to make there needs ${needed}`;
-    throw new FileSystemError('DESTINATION_FULL', message);
-  }
+async function createExt(twin: ExtTwin, device: string, { signal, warn }: CopyContext): Promise<void> {
+  const { superblock, journal } = twin;
   await runMke2fs(mke2fsCommand(superblock, journal, device), signal);
   const { features, blockSize } = superblock;
   if (features.includes('has_journal') && !features.includes('extent')) {
     await emptyJournal(device, blockSize, signal);
   }
   await carrySettings(superblock, device);
-  for (const difference of await twinDifferences(superblock, journal, device)) warn(difference);
+  for (const difference of await twinDifferences(twin, device)) warn(difference);
 }
 
-/** Sizes that mke2fs may have rounded, by the name that dumpe2fs gives them. */
+/** What mke2fs may have made otherwise, by the name that dumpe2fs gives it. */
 const COMPARED = [
-  'inodeCount',
   'blockCount',
   'blockSize',
   'clusterSize',
   'blocksPerGroup',
-  'inodesPerGroup',
   'inodeSize',
   'uuid',
-  'reservedGdtBlocks',
   'groupsPerFlex',
 ] as const satisfies readonly (keyof ExtSuperblock)[];
+/** Sizes that mke2fs rounds, and that come out exactly where the source came out of it. */
+const COMPARED_GEOMETRY = [
+  'inodeCount',
+  'inodesPerGroup',
+  'reservedGdtBlocks',
+] as const satisfies readonly (keyof ExtSuperblock)[];
 
-async function twinDifferences(source: ExtSuperblock, journal: Journal, device: string): Promise<string[]> {
-  const twin = await readSuperblock(device);
-  const differences = COMPARED.filter((name) => twin[name] !== source[name]).map(
-    (name) => `the ${name} of the new file system is ${twin[name]}, it was ${source[name]}`,
-  );
-  const [features, wanted] = [lastingFeatures(twin).join(' '), lastingFeatures(source).join(' ')];
+async function twinDifferences(
+  { superblock, journal, sameGeometry }: ExtTwin,
+  device: string,
+): Promise<string[]> {
+  const made = await readSuperblock(device);
+  const differences = [...COMPARED, ...(sameGeometry ? COMPARED_GEOMETRY : [])]
+    .filter((name) => made[name] !== superblock[name])
+    .map((name) => `the ${name} of the new file system is ${made[name]}, it was ${superblock[name]}`);
+  const [features, wanted] = [lastingFeatures(made).join(' '), lastingFeatures(superblock).join(' ')];
   if (features !== wanted) {
     differences.push(`the features of the new file system are "${features}", they were "${wanted}"`);
   }

@@ -66,11 +66,15 @@ function kindOf(name: string, attributes: number): FatItem['kind'] {
   return name === '..         ' ? 'parent' : 'folder';
 }
 
-/** The entries of an item with another first cluster. */
-export function slotsWithCluster(item: FatItem, kind: FatKind, cluster: number): Buffer {
+/** The entries of an item with another first cluster, in a volume that may be of another kind. */
+export function slotsWithCluster(
+  item: FatItem,
+  { from, to }: { readonly from: FatKind; readonly to: FatKind },
+  cluster: number,
+): Buffer {
   const slots = Buffer.from(item.slots);
   const entry = slots.subarray(slots.length - DIRECTORY_ENTRY_BYTES);
   entry.writeUInt16LE(cluster % 0x10000, CLUSTER_LOW_OFFSET);
-  if (kind === 32) entry.writeUInt16LE(Math.floor(cluster / 0x10000), CLUSTER_HIGH_OFFSET);
+  if (from === 32 || to === 32) entry.writeUInt16LE(Math.floor(cluster / 0x10000), CLUSTER_HIGH_OFFSET);
   return slots;
 }

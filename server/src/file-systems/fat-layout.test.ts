@@ -2,9 +2,11 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import { parseDirectory } from './fat-directory.ts';
 import type { FatGeometry } from './fat-geometry.ts';
-import { layOutTwin } from './fat-layout.ts';
+import { type FatLayout, layOutTwin } from './fat-layout.ts';
 import { type ClusterRun, readEntry } from './fat-table.ts';
 import type { FatNode, FatVolume } from './fat-volume.ts';
+
+const layOut = (volume: FatVolume): FatLayout => layOutTwin(volume, volume.geometry);
 
 const LONG_NAME = 0x0f;
 const FOLDER = 0x10;
@@ -43,7 +45,7 @@ test('files are laid out one after another around the first cluster of the root 
     file('TWO     TXT', [{ first: 10, count: 3 }], 1500),
     file('EMPTY   TXT', [], 0),
   ];
-  const layout = layOutTwin(volumeOf(root, 4));
+  const layout = layOut(volumeOf(root, 4));
   assert.deepEqual(
     layout.files.map(({ to }) => to),
     [
@@ -66,7 +68,7 @@ test('files are laid out one after another around the first cluster of the root 
 test('a folder and its links to itself and to its parent are given their new clusters', () => {
   const inner = folder('INNER      ', 30, [link('.          ', 30), link('..         ', 20)]);
   const outer = folder('OUTER      ', 20, [link('.          ', 20), link('..         ', 0), inner]);
-  const { folders } = layOutTwin(volumeOf([outer], 2));
+  const { folders } = layOut(volumeOf([outer], 2));
   const linksOf = (index: number): number[] =>
     parseDirectory(folders[index]?.content ?? Buffer.alloc(0), 32).map(({ cluster }) => cluster);
   assert.deepEqual(
@@ -80,7 +82,7 @@ test('a root folder that needs several clusters begins at the cluster that the b
   const root = Array.from({ length: 20 }, (_, number) =>
     file(`FILE${String(number).padStart(4, '0')}TXT`, [], 0),
   );
-  const { folders, table } = layOutTwin(volumeOf(root, 6));
+  const { folders, table } = layOut(volumeOf(root, 6));
   assert.deepEqual(folders[0]?.clusters, [
     { first: 6, count: 1 },
     { first: 2, count: 1 },
@@ -120,7 +122,13 @@ function link(name: string, cluster: number): FatNode {
 }
 
 function volumeOf(root: readonly FatNode[], rootCluster: number): FatVolume {
-  const geometry = { kind: 32, clusterSize: 512, rootCluster, clusterCount: 60 } as FatGeometry;
+  const geometry = {
+    kind: 32,
+    clusterSize: 512,
+    rootCluster,
+    clusterCount: 60,
+    fatBytes: 256,
+  } as FatGeometry;
   const table = { kind: 32 as const, bytes: Buffer.alloc(64 * 4) };
   return { geometry, reserved: Buffer.alloc(0), table, root, usedClusters: 0, lostClusters: 0 };
 }

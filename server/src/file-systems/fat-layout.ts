@@ -1,14 +1,14 @@
 import { slotsWithCluster } from './fat-directory.ts';
-import { DIRECTORY_ENTRY_BYTES, FIRST_CLUSTER } from './fat-geometry.ts';
+import { type FatGeometry, FIRST_CLUSTER } from './fat-geometry.ts';
 import {
   type ClusterRun,
   countClusters,
-  emptyTableLike,
+  emptyTable,
   type FatTable,
   LAST_IN_CHAIN,
   writeEntry,
 } from './fat-table.ts';
-import type { FatNode, FatVolume } from './fat-volume.ts';
+import { clustersOfFolder, type FatNode, type FatVolume } from './fat-volume.ts';
 
 /** Where the contents of a file come from and go to. */
 export interface FileMove {
@@ -35,6 +35,8 @@ export interface FatLayout {
 
 interface Builder {
   readonly volume: FatVolume;
+  /** Of the twin. */
+  readonly geometry: FatGeometry;
   readonly table: FatTable;
   readonly folders: NewFolder[];
   readonly files: FileMove[];
@@ -42,11 +44,15 @@ interface Builder {
   used: number;
 }
 
-/** Lays the twin of a volume out. The root folder of FAT32 keeps its first cluster, which the boot sector names. */
-export function layOutTwin(volume: FatVolume): FatLayout {
-  const { geometry, root } = volume;
-  const table = emptyTableLike(volume.table);
-  const builder: Builder = { volume, table, folders: [], files: [], next: FIRST_CLUSTER, used: 0 };
+/**
+ * Lays the twin of a volume out. The root folder of FAT32 stands where the boot sector says.
+ *
+ * @param geometry of the twin
+ */
+export function layOutTwin(volume: FatVolume, geometry: FatGeometry): FatLayout {
+  const { root } = volume;
+  const table = emptyTable(volume.table, geometry);
+  const builder: Builder = { volume, geometry, table, folders: [], files: [], next: FIRST_CLUSTER, used: 0 };
   const isFat32 = geometry.kind === 32;
   const rootClusters = isFat32 ? rootClustersOf(builder) : [];
   if (isFat32) takeChain(builder, rootClusters);
@@ -56,8 +62,8 @@ export function layOutTwin(volume: FatVolume): FatLayout {
 }
 
 function rootClustersOf(builder: Builder): ClusterRun[] {
-  const { geometry, root } = builder.volume;
-  const count = clustersOfFolder(builder, root);
+  const { geometry, volume } = builder;
+  const count = clustersOfFolder(volume.root, geometry.clusterSize);
   return [{ first: geometry.rootCluster, count: 1 }, ...allocate(builder, count - 1)];
 }
 
@@ -77,38 +83,34 @@ function layOutNode(
   { item, chain, children }: FatNode,
   links: { readonly self: number; readonly parent: number },
 ): Buffer {
-  const { kind, clusterSize } = builder.volume.geometry;
+  const { clusterSize, kind } = builder.geometry;
+  const kinds = { from: builder.volume.geometry.kind, to: kind };
   switch (item.kind) {
     case 'label':
       return item.slots;
     case 'self':
-      return slotsWithCluster(item, kind, links.self);
+      return slotsWithCluster(item, kinds, links.self);
     case 'parent':
-      return slotsWithCluster(item, kind, links.parent);
+      return slotsWithCluster(item, kinds, links.parent);
     case 'file': {
       const clusters = allocate(builder, Math.ceil(item.size / clusterSize));
       takeChain(builder, clusters);
       if (item.size > 0) builder.files.push({ from: chain, to: clusters, size: item.size });
-      return slotsWithCluster(item, kind, clusters[0]?.first ?? 0);
+      return slotsWithCluster(item, kinds, clusters[0]?.first ?? 0);
     }
     case 'folder': {
-      const clusters = allocate(builder, clustersOfFolder(builder, children));
+      const clusters = allocate(builder, clustersOfFolder(children, clusterSize));
       takeChain(builder, clusters);
       const self = clusters[0]?.first ?? 0;
       layOutFolder(builder, children, clusters, { self, parent: links.self });
-      return slotsWithCluster(item, kind, self);
+      return slotsWithCluster(item, kinds, self);
     }
   }
 }
 
-function clustersOfFolder(builder: Builder, nodes: readonly FatNode[]): number {
-  const entries = nodes.reduce((sum, { item }) => sum + item.slots.length, 0) / DIRECTORY_ENTRY_BYTES;
-  return Math.max(1, Math.ceil((entries * DIRECTORY_ENTRY_BYTES) / builder.volume.geometry.clusterSize));
-}
-
 /** The next clusters: one piece, or two around the first cluster of the root folder. */
 function allocate(builder: Builder, count: number): ClusterRun[] {
-  const { rootCluster } = builder.volume.geometry;
+  const { rootCluster } = builder.geometry;
   const first = builder.next;
   if (count === 0) return [];
   if (rootCluster < first || rootCluster >= first + count) {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import type { FatGeometry, FatKind } from './fat-geometry.ts';
-import { emptyTableLike, type FatTable, isDirty, readChains, readEntry, writeEntry } from './fat-table.ts';
+import { emptyTable, type FatTable, isDirty, readChains, readEntry, writeEntry } from './fat-table.ts';
 
 const KINDS: readonly FatKind[] = [12, 16, 32];
 
@@ -33,7 +33,11 @@ test('the reserved bits of a FAT32 entry are kept', () => {
 test('an empty table keeps the media type and the state', () => {
   const table = { kind: 16 as const, bytes: Buffer.from('f8ffff7f0300ffff', 'hex') };
   assert.equal(isDirty(table), true);
-  assert.equal(emptyTableLike(table).bytes.toString('hex'), 'f8ffff7f00000000');
+  const twin = (kind: FatKind, fatBytes: number): string =>
+    emptyTable(table, { kind, fatBytes } as FatGeometry).bytes.toString('hex');
+  assert.equal(twin(16, 10), 'f8ffff7f000000000000');
+  assert.equal(twin(32, 12), 'f8ffff0fffffff0700000000');
+  assert.equal(twin(12, 6), 'f8ffff000000');
 });
 
 test('a chain is followed as runs, and lost and bad clusters are told apart', () => {

@@ -51,11 +51,17 @@ export function writeEntry({ kind, bytes }: FatTable, cluster: number, value: nu
   }
 }
 
-/** An empty table with the media type and the state that stand in the first two entries of another. */
-export function emptyTableLike({ kind, bytes }: FatTable): FatTable {
-  const empty = { kind, bytes: Buffer.alloc(bytes.length) };
-  const headBytes = Math.ceil((FIRST_CLUSTER * kind) / 8);
-  bytes.copy(empty.bytes, 0, 0, headBytes);
+/** An empty table for a twin, with the media type and the state that stand in the first two entries of its source. */
+export function emptyTable(source: FatTable, { kind, fatBytes }: FatGeometry): FatTable {
+  const empty = { kind, bytes: Buffer.alloc(fatBytes) };
+  if (kind === source.kind) {
+    source.bytes.copy(empty.bytes, 0, 0, Math.ceil((FIRST_CLUSTER * kind) / 8));
+    return empty;
+  }
+  const media = readEntry(source, 0) & 0xff;
+  writeEntry(empty, 0, (LAST_IN_CHAIN[kind] & ~0xff) | media);
+  const clean = isDirty(source) ? 0 : CLEAN_BIT[kind];
+  writeEntry(empty, 1, (LAST_IN_CHAIN[kind] & ~CLEAN_BIT[kind]) | clean);
   return empty;
 }
 

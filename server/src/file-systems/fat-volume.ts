@@ -2,7 +2,13 @@ import type { FileHandle } from 'node:fs/promises';
 import { readAt } from './block-device.ts';
 import { FileSystemError } from './errors.ts';
 import { type FatItem, parseDirectory } from './fat-directory.ts';
-import { BOOT_SECTOR_BYTES, type FatGeometry, offsetOfCluster, parseBootSector } from './fat-geometry.ts';
+import {
+  BOOT_SECTOR_BYTES,
+  type FatGeometry,
+  type FatKind,
+  offsetOfCluster,
+  parseBootSector,
+} from './fat-geometry.ts';
 import { type ChainReader, type ClusterRun, countClusters, type FatTable, readChains } from './fat-table.ts';
 
 /** A file or folder and the clusters that hold it on the source. */
@@ -97,4 +103,25 @@ async function readChain(
     pieces.push(await readAt(device, offsetOfCluster(geometry, first), count * clusterSize));
   }
   return Buffer.concat(pieces);
+}
+
+/** How many clusters the files and folders of a volume take where clusters have another size. */
+export function clustersNeeded(
+  { root }: FatVolume,
+  { kind, clusterSize }: { readonly kind: FatKind; readonly clusterSize: number },
+): number {
+  const inside = (nodes: readonly FatNode[]): number =>
+    nodes.reduce((sum, node) => sum + clustersOfNode(node, clusterSize) + inside(node.children), 0);
+  return inside(root) + (kind === 32 ? clustersOfFolder(root, clusterSize) : 0);
+}
+
+function clustersOfNode({ item, children }: FatNode, clusterSize: number): number {
+  if (item.kind === 'file') return Math.ceil(item.size / clusterSize);
+  return item.kind === 'folder' ? clustersOfFolder(children, clusterSize) : 0;
+}
+
+/** How many clusters the entries of a folder take; an empty one has one. */
+export function clustersOfFolder(nodes: readonly FatNode[], clusterSize: number): number {
+  const bytes = nodes.reduce((sum, { item }) => sum + item.slots.length, 0);
+  return Math.max(1, Math.ceil(bytes / clusterSize));
 }

@@ -1,10 +1,19 @@
 import type { FileHandle } from 'node:fs/promises';
-import { readAt, sizeOfDevice, withDevice, writeAt, writeNonZero } from './block-device.ts';
+import {
+  readAt,
+  sectorSizeOfDevice,
+  sizeOfDevice,
+  withDevice,
+  writeAt,
+  writeNonZero,
+} from './block-device.ts';
 import type { Signature } from './blkid.ts';
+import { type Destination, examineDestination, type Suitability } from './destination.ts';
 import { FileSystemError } from './errors.ts';
 import { type FatGeometry, offsetOfCluster } from './fat-geometry.ts';
 import { type FatLayout, type FileMove, layOutTwin } from './fat-layout.ts';
 import { type ClusterRun, isDirty } from './fat-table.ts';
+import { type FatSource, fatSuitability, type FatTwin, planFatTwin, smallestFat } from './fat-twin.ts';
 import { type FatVolume, readVolume } from './fat-volume.ts';
 import type { CopyContext, FileSystem } from './file-system.ts';
 import { throttled } from './progress.ts';
@@ -23,19 +32,35 @@ const INFO_SIGNATURE = 0x61417272;
 
 /** Examines a FAT12, FAT16 or FAT32 volume. Throws {FileSystemError} `DAMAGED` when its structure is not sound. */
 export async function recogniseFat(device: string, { type, uuid, label }: Signature): Promise<FileSystem> {
-  const size = await sizeOfDevice(device);
-  const volume = await withDevice(device, 'read', (file) => readVolume(file, size));
+  const source = await readSource(device);
+  const { volume, size, sectorBytes } = source;
+  const suitability = (destination: Destination): Suitability => fatSuitability(source, destination);
   return {
     type,
     uuid,
     label,
     size,
     usedBytes: volume.usedClusters * volume.geometry.clusterSize,
+    smallestBytes: smallestFat(source, sectorBytes),
     how: 'files',
     notes: notesOf(volume),
-    create: (destination) => createFat(volume, destination),
+    suitability,
+    create: async (destination) =>
+      createFat(source, await examineDestination(destination, suitability), destination),
     copy: copyFat,
   };
+}
+
+async function readSource(device: string): Promise<FatSource> {
+  const [size, sectorBytes] = [await sizeOfDevice(device), await sectorSizeOfDevice(device)];
+  return { volume: await withDevice(device, 'read', (file) => readVolume(file, size)), size, sectorBytes };
+}
+
+/** Throws {FileSystemError} `UNSUITABLE` when there is no room. */
+function twinOn(source: FatSource, destination: Destination): FatTwin {
+  const twin = planFatTwin(source, destination);
+  if (twin !== undefined) return twin;
+  throw new FileSystemError('UNSUITABLE', fatSuitability(source, destination).obstacle ?? '');
 }
 
 function notesOf({ table, lostClusters }: FatVolume): string[] {
@@ -45,45 +70,44 @@ function notesOf({ table, lostClusters }: FatVolume): string[] {
   return notes;
 }
 
-async function createFat(volume: FatVolume, destination: string): Promise<void> {
-  const { geometry, reserved, root } = volume;
-  const room = await sizeOfDevice(destination);
-  if (room < geometry.totalBytes) {
-    const message = `${destination} has ${room} bytes, the file system to make there needs ${geometry.totalBytes}`;
-    throw new FileSystemError('DESTINATION_FULL', message);
-  }
+async function createFat(source: FatSource, destination: Destination, device: string): Promise<void> {
+  const twin = twinOn(source, destination);
+  const { volume } = source;
   // The label stands in the root folder.
-  const empty = { ...volume, root: root.filter(({ item }) => item.kind === 'label') };
-  await withDevice(destination, 'exclusive', async (file) => {
-    await writeNonZero(file, 0, reserved);
-    await writeStructure(file, volume, layOutTwin(empty));
+  const empty = { ...volume, root: volume.root.filter(({ item }) => item.kind === 'label') };
+  await withDevice(device, 'exclusive', async (file) => {
+    await writeNonZero(file, 0, twin.reserved);
+    await writeStructure(file, twin, layOutTwin(empty, twin.geometry));
   });
 }
 
-async function copyFat(source: string, destination: string, context: CopyContext): Promise<void> {
-  const size = await sizeOfDevice(source);
-  await withDevice(source, 'read', async (from) => {
-    const volume = await readVolume(from, size);
-    const layout = layOutTwin(volume);
-    await withDevice(destination, 'exclusive', async (to) => {
-      await copyFiles(from, to, volume.geometry, layout.files, context);
-      await writeStructure(to, volume, layout);
-    });
-    context.onProgress(layout.usedClusters * volume.geometry.clusterSize);
-  });
+async function copyFat(source: string, device: string, context: CopyContext): Promise<void> {
+  const found = await readSource(source);
+  const destination = { bytes: await sizeOfDevice(device), sectorBytes: await sectorSizeOfDevice(device) };
+  const twin = twinOn(found, destination);
+  const layout = layOutTwin(found.volume, twin.geometry);
+  await withDevice(source, 'read', (from) =>
+    withDevice(device, 'exclusive', async (to) => {
+      await copyFiles(from, to, [found.volume.geometry, twin.geometry], layout.files, context);
+      await writeStructure(to, twin, layout);
+    }),
+  );
+  context.onProgress(layout.usedClusters * twin.geometry.clusterSize);
 }
+
+type Geometries = readonly [source: FatGeometry, twin: FatGeometry];
 
 async function copyFiles(
   from: FileHandle,
   to: FileHandle,
-  geometry: FatGeometry,
+  geometries: Geometries,
   files: readonly FileMove[],
   { signal, onProgress }: CopyContext,
 ): Promise<void> {
   const report = throttled(onProgress);
   let done = 0;
   for (const file of files) {
-    for (const piece of piecesOf(file, geometry)) {
+    for (const piece of piecesOf(file, geometries)) {
       signal?.throwIfAborted();
       await writeNonZero(to, piece.to, await readAt(from, piece.from, piece.length));
       done += piece.length;
@@ -99,8 +123,8 @@ interface Piece {
 }
 
 /** The parts of a file that are in one piece on both sides, in bytes. */
-function* piecesOf({ from, to, size }: FileMove, geometry: FatGeometry): Generator<Piece> {
-  const [left, right] = [cursor(from, geometry), cursor(to, geometry)];
+function* piecesOf({ from, to, size }: FileMove, [source, twin]: Geometries): Generator<Piece> {
+  const [left, right] = [cursor(from, source), cursor(to, twin)];
   for (let rest = size; rest > 0; ) {
     const length = Math.min(rest, PIECE_BYTES, left.room(), right.room());
     yield { from: left.advance(length), to: right.advance(length), length };
@@ -131,10 +155,10 @@ function cursor(
   };
 }
 
-async function writeStructure(to: FileHandle, volume: FatVolume, layout: FatLayout): Promise<void> {
-  await writeFolders(to, volume.geometry, layout);
-  await writeTables(to, volume.geometry, layout.table.bytes);
-  await writeCounts(to, volume, layout);
+async function writeStructure(to: FileHandle, twin: FatTwin, layout: FatLayout): Promise<void> {
+  await writeFolders(to, twin.geometry, layout);
+  await writeTables(to, twin.geometry, layout.table.bytes);
+  await writeCounts(to, twin, layout);
 }
 
 async function writeFolders(to: FileHandle, geometry: FatGeometry, { folders }: FatLayout): Promise<void> {
@@ -158,7 +182,7 @@ async function writeTables(to: FileHandle, geometry: FatGeometry, bytes: Buffer)
 
 async function writeCounts(
   to: FileHandle,
-  { geometry, reserved }: FatVolume,
+  { geometry, reserved }: FatTwin,
   layout: FatLayout,
 ): Promise<void> {
   for (const offset of geometry.infoOffsets) {

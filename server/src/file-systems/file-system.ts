@@ -1,4 +1,5 @@
 import type { Session } from '@diskferry/system/session';
+import type { Destination, Suitability } from './destination.ts';
 
 /** What a driver needs while it works. */
 export interface CopyContext {
@@ -25,22 +26,30 @@ export interface FileSystem {
   readonly label?: string | undefined;
   /** Size of the device, in bytes. */
   readonly size: number;
-  /** Bytes that hold files, as statfs counts them; the whole size for `sectors`. */
+  /** Bytes that the files will take in the twin; the whole size for `sectors`. */
   readonly usedBytes: number;
-  readonly how: Method;
-  /** Sentences for the user: why sectors, what is special. */
-  readonly notes: readonly string[];
   /**
-   * Makes the empty twin.
+   * The least size of a destination, in bytes, with a margin for what the twin's own structures need. It holds for
+   * sectors of the size of the source's; `suitability` knows the others.
+   */
+  readonly smallestBytes: number;
+  readonly how: Method;
+  /** Sentences for the user: why sectors, what is special, what is lost. */
+  readonly notes: readonly string[];
+  /** Tells, before anything is written, whether the twin can be made on such a device, and what will be different. */
+  suitability(destination: Destination): Suitability;
+  /**
+   * Makes the empty twin: identical on a device of the source's size, else as large as the device.
    *
-   * @param device of at least the same size, which reads as zeros
+   * @param device which reads as zeros
+   * @throws {FileSystemError} `UNSUITABLE` with the obstacle that `suitability` tells
    */
   create(device: string, context: CopyContext): Promise<void>;
   /**
    * Copies the contents into the twin that `create` made.
    *
-   * @param source the device that was recognised; it must be writable (a copy-on-write layer) if a journal must
-   *   be replayed
+   * @param source the device that was recognised. It must be a copy-on-write layer: journals are replayed in it,
+   *   and a Btrfs is marked as a seed while it is copied
    */
   copy(source: string, destination: string, context: CopyContext): Promise<void>;
 }

@@ -107,7 +107,7 @@ export function parseInodeFlags(output: string, paths: readonly Buffer[]): Inode
 }
 
 /** The regular files and folders of a tree, its root first, in handy numbers. */
-async function* batchesOfFiles(root: Buffer): AsyncGenerator<Buffer[]> {
+export async function* batchesOfFiles(root: Buffer, size = BATCH): AsyncGenerator<Buffer[]> {
   let batch: Buffer[] = [root];
   const folders: Buffer[] = [root];
   for (let folder = folders.pop(); folder !== undefined; folder = folders.pop()) {
@@ -116,7 +116,7 @@ async function* batchesOfFiles(root: Buffer): AsyncGenerator<Buffer[]> {
       const path = Buffer.concat([folder, Buffer.from('/'), entry.name]);
       if (entry.isDirectory()) folders.push(path);
       batch.push(path);
-      if (batch.length < BATCH) continue;
+      if (batch.length < size) continue;
       yield batch;
       batch = [];
     }
@@ -124,6 +124,6 @@ async function* batchesOfFiles(root: Buffer): AsyncGenerator<Buffer[]> {
   if (batch.length > 0) yield batch;
 }
 
-function nullTerminated(paths: readonly Buffer[]): Buffer {
+export function nullTerminated(paths: readonly Buffer[]): Buffer {
   return Buffer.concat(paths.flatMap((path) => [path, Buffer.alloc(1)]));
 }

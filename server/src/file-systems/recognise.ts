@@ -1,12 +1,13 @@
 import { DiskferryError, messageOf } from '@diskferry/system/errors';
 import type { Session } from '@diskferry/system/session';
-import { sizeOfDevice } from './block-device.ts';
 import { probeSignature, type Signature } from './blkid.ts';
+import { recogniseBtrfs } from './btrfs.ts';
 import { recogniseExt } from './ext.ts';
 import { recogniseFat } from './fat.ts';
 import type { FileSystem } from './file-system.ts';
 import { sectorsFileSystem } from './sectors.ts';
 import { recogniseSwap } from './swap.ts';
+import { recogniseXfs } from './xfs.ts';
 
 type Driver = (device: string, signature: Signature, session: Session | undefined) => Promise<FileSystem>;
 
@@ -15,6 +16,8 @@ const DRIVERS: Readonly<Record<string, Driver>> = {
   ext2: recogniseExt,
   ext3: recogniseExt,
   ext4: recogniseExt,
+  xfs: recogniseXfs,
+  btrfs: recogniseBtrfs,
   vfat: recogniseFat,
   swap: recogniseSwap,
   swsuspend: recogniseSwap,
@@ -35,12 +38,13 @@ export async function recogniseFileSystem(
 ): Promise<FileSystem> {
   const signature = await probeSignature(device);
   const driver = DRIVERS[signature.type];
-  if (driver === undefined || signature.ambiguous) return asSectors(device, signature, reasonOf(signature));
+  if (driver === undefined || signature.ambiguous)
+    return sectorsFileSystem(device, signature, reasonOf(signature));
   try {
     return await driver(device, signature, session);
   } catch (error) {
     if (!isDamage(error)) throw error;
-    return asSectors(
+    return sectorsFileSystem(
       device,
       signature,
       `this ${signature.type} partition is copied as sectors: ${messageOf(error)}`,
@@ -51,11 +55,6 @@ export async function recogniseFileSystem(
 /** A missing program, an abort or an unreadable disk says nothing about the file system. */
 function isDamage(error: unknown): boolean {
   return error instanceof DiskferryError && ['DAMAGED', 'COMMAND_FAILED'].includes(error.code);
-}
-
-async function asSectors(device: string, signature: Signature, reason: string): Promise<FileSystem> {
-  const { type, uuid, label } = signature;
-  return sectorsFileSystem({ type, uuid, label, size: await sizeOfDevice(device), reason });
 }
 
 function reasonOf({ type, ambiguous }: Signature): string {

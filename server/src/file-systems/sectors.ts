@@ -1,5 +1,7 @@
 import type { FileHandle } from 'node:fs/promises';
-import { fill, sizeOfDevice, withDevice, writeNonZero } from './block-device.ts';
+import { fill, sectorSizeOfDevice, sizeOfDevice, withDevice, writeNonZero } from './block-device.ts';
+import type { Signature } from './blkid.ts';
+import { type Destination, examineDestination, SUITABLE, type Suitability, tooSmall } from './destination.ts';
 import { FileSystemError } from './errors.ts';
 import type { CopyContext, FileSystem } from './file-system.ts';
 import { throttled } from './progress.ts';
@@ -10,29 +12,42 @@ const PARALLEL_PIECES = 4;
 /** Runs of zeros are left out in this unit: the cluster size of qcow2. */
 const HOLE_BYTES = 64 * 1024;
 
-export interface SectorsFacts {
-  readonly type: string;
-  readonly uuid?: string | undefined;
-  readonly label?: string | undefined;
-  readonly size: number;
-  /** Why nothing better is possible: a sentence. */
-  readonly reason: string;
-}
-
-/** A partition whose every sector is copied, because nobody here understands its contents. */
-export function sectorsFileSystem(facts: SectorsFacts): FileSystem {
-  const { type, uuid, label, size, reason } = facts;
+/**
+ * A partition whose every sector is copied, because nobody here understands its contents.
+ *
+ * @param reason why nothing better is possible: a sentence
+ */
+export async function sectorsFileSystem(
+  device: string,
+  { type, uuid, label }: Signature,
+  reason: string,
+): Promise<FileSystem> {
+  const size = await sizeOfDevice(device);
+  const sectorBytes = await sectorSizeOfDevice(device);
+  const suitability = (destination: Destination): Suitability => {
+    if (destination.bytes < size) return tooSmall(type, size, destination);
+    return sectorBytes === destination.sectorBytes ? SUITABLE : otherSectors(type, sectorBytes, destination);
+  };
   return {
     type,
     uuid,
     label,
     size,
     usedBytes: size,
+    smallestBytes: size,
     how: 'sectors',
     notes: [reason],
-    create: async () => {},
+    suitability,
+    create: async (destination) => void (await examineDestination(destination, suitability)),
     copy: copySectors,
   };
+}
+
+/** Smaller sectors can be read in larger units, larger ones not in smaller. What is unknown may be nothing at all. */
+function otherSectors(type: string, sectorBytes: number, destination: Destination): Suitability {
+  const sentence = `it is copied sector by sector, and made for sectors of ${sectorBytes} bytes; the destination has ${destination.sectorBytes}`;
+  if (type !== 'unknown' && destination.sectorBytes > sectorBytes) return { obstacle: sentence, changes: [] };
+  return { changes: [`${sentence}: it may not be readable there`] };
 }
 
 /**

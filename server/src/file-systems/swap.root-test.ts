@@ -28,14 +28,17 @@ for (const pageSize of [4096, 65536]) {
   });
 }
 
-test('the twin of a swap area is as large as the swap area', async (t) => {
-  const bench = openWorkbench(t);
-  const source = await swapArea(bench, 4096);
-  const destination = await bench.loop(bench.file('destination', SIZE));
-  const fileSystem = await recogniseFileSystem(source);
-  await fileSystem.create(destination, bench.context);
-  assert.equal(await lastPage(destination), SIZE / 4096 - 1);
-});
+for (const size of [SIZE, SIZE / 4, SIZE * 2]) {
+  test(`the twin of a swap area fills its device of ${size} bytes`, async (t) => {
+    const bench = openWorkbench(t);
+    const source = await swapArea(bench, 4096);
+    const destination = await bench.loop(bench.file('destination', size), { sectorSize: 4096 });
+    const fileSystem = await recogniseFileSystem(source);
+    await fileSystem.create(destination, bench.context);
+    assert.equal(await lastPage(destination), size / 4096 - 1);
+    assert.deepEqual((await recogniseFileSystem(destination)).uuid, UUID);
+  });
+}
 
 test('the saved state of a hibernated system is left behind, and this is said', async (t) => {
   const bench = openWorkbench(t);
@@ -55,9 +58,9 @@ test('the saved state of a hibernated system is left behind, and this is said', 
 test('a swap area is not made on a device that is too small', async (t) => {
   const bench = openWorkbench(t);
   const source = await swapArea(bench, 4096);
-  const destination = await bench.loop(bench.file('destination', SIZE / 2));
+  const destination = await bench.loop(bench.file('destination', 32 * 1024));
   const fileSystem = await recogniseFileSystem(source);
-  await assert.rejects(() => fileSystem.create(destination, bench.context), { code: 'DESTINATION_FULL' });
+  await assert.rejects(() => fileSystem.create(destination, bench.context), { code: 'UNSUITABLE' });
 });
 
 async function swapArea(bench: Workbench, pageSize: number): Promise<string> {

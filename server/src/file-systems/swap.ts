@@ -1,6 +1,6 @@
 import { readAt, sizeOfDevice, withDevice, writeAt } from './block-device.ts';
 import type { Signature } from './blkid.ts';
-import { FileSystemError } from './errors.ts';
+import { type Destination, examineDestination, SUITABLE, type Suitability, tooSmall } from './destination.ts';
 import type { CopyContext, FileSystem } from './file-system.ts';
 import { sectorsFileSystem } from './sectors.ts';
 
@@ -11,21 +11,26 @@ import { sectorsFileSystem } from './sectors.ts';
  */
 const PAGE_SIZES = [4096, 8192, 16384, 65536] as const;
 const SIGNATURE = Buffer.from('SWAPSPACE2', 'latin1');
+const LAST_PAGE_OFFSET = 1024 + 4;
 const BAD_PAGE_COUNT_OFFSET = 1024 + 8;
 const BAD_PAGES_OFFSET = 1024 + 512;
+/** mkswap makes none with less. */
+const LEAST_PAGES = 10;
 /** Signatures of saved states: kernel/power/swap.c, TuxOnIce and uswsusp, as blkid knows them. */
 const HIBERNATED = ['S1SUSPEND', 'S2SUSPEND', 'ULSUSPEND', 'LINHIB0001'].map((text) =>
   Buffer.from(text.padEnd(SIGNATURE.length, '\0'), 'latin1'),
 );
 
 /** Examines a swap area. Its header is carried, its contents are worth nothing after the computer was stopped. */
-export async function recogniseSwap(device: string, { type, uuid, label }: Signature): Promise<FileSystem> {
+export async function recogniseSwap(device: string, signature: Signature): Promise<FileSystem> {
+  const { uuid, label } = signature;
   const size = await sizeOfDevice(device);
   const page = await readHeader(device);
   if (page === undefined) {
     const reason = 'this swap area has an old or unknown format: it is copied as sectors';
-    return sectorsFileSystem({ type, uuid, label, size, reason });
+    return sectorsFileSystem(device, signature, reason);
   }
+  const suitability = (destination: Destination): Suitability => suitabilityOf(page.length, destination);
   const header = cleanHeader(page);
   return {
     type: 'swap',
@@ -33,11 +38,16 @@ export async function recogniseSwap(device: string, { type, uuid, label }: Signa
     label,
     size,
     usedBytes: header.length,
+    smallestBytes: leastBytes(page.length),
     how: 'recreated',
     notes: isHibernated(page)
       ? ['it holds the state of a hibernated system, which is not captured: the copy starts afresh']
       : [],
-    create: (destination) => writeHeader(destination, header, size),
+    suitability,
+    create: async (destination) => {
+      const { bytes } = await examineDestination(destination, suitability);
+      await writeHeader(destination, bytes === size ? header : headerForSize(header, bytes));
+    },
     copy: async (_source: string, _destination: string, { onProgress }: CopyContext) =>
       onProgress(header.length),
   };
@@ -74,11 +84,23 @@ export function cleanHeader(page: Buffer): Buffer {
   return header;
 }
 
-async function writeHeader(device: string, header: Buffer, size: number): Promise<void> {
-  const room = await sizeOfDevice(device);
-  if (room < size) {
-    const message = `${device} has ${room} bytes, the swap area to make there needs ${size}`;
-    throw new FileSystemError('DESTINATION_FULL', message);
-  }
+/** The same header for an area of another size. */
+export function headerForSize(header: Buffer, bytes: number): Buffer {
+  const resized = Buffer.from(header);
+  const pages = Math.min(Math.floor(bytes / header.length), 2 ** 32);
+  resized.writeUInt32LE(pages - 1, LAST_PAGE_OFFSET);
+  return resized;
+}
+
+function leastBytes(pageBytes: number): number {
+  return LEAST_PAGES * pageBytes;
+}
+
+function suitabilityOf(pageBytes: number, destination: Destination): Suitability {
+  const needed = leastBytes(pageBytes);
+  return destination.bytes < needed ? tooSmall('swap', needed, destination) : SUITABLE;
+}
+
+async function writeHeader(device: string, header: Buffer): Promise<void> {
   await withDevice(device, 'write', (file) => writeAt(file, 0, header));
 }

@@ -1,0 +1,174 @@
+import { link, lstat, mkdir, writeFile } from 'node:fs/promises';
+import { run } from '@diskferry/system/run';
+import type { CopyContext } from './file-system.ts';
+import { batchesOfFiles, nullTerminated } from './inode-flags.ts';
+
+/**
+ * Letters of xfs_io's lsattr that chattr(1) does not know: rtinherit, nosymlinks, nodefrag, filestream; and those
+ * that stand for a hint with a value: extsize, extszinherit, cowextsize. Source: ioctl_xfs_fsgetxattr(2).
+ */
+const PLAIN_LETTERS = /[^tnfS]/g;
+const EXTENT_SIZE_LETTERS = ['e', 'E'] as const;
+const COW_EXTENT_SIZE_LETTER = 'C';
+/** Bounds the open files of one xfs_io and the arguments that one xargs takes. */
+const BATCH = 300;
+const COMMAND_LINE_BYTES = 2_000_000;
+const XARGS_SOME_FAILED = 123;
+
+/** What only XFS knows of a file. */
+export interface XfsAttributes {
+  readonly path: Buffer;
+  readonly letters: string;
+  /** In bytes; 0 for none. A folder passes its own on to what is made in it. */
+  readonly extentSize: number;
+  readonly cowExtentSize: number;
+}
+
+/** The files and folders of a tree that have attributes of XFS; most have none. */
+export async function readXfsAttributes(root: string, signal?: AbortSignal): Promise<XfsAttributes[]> {
+  const found: XfsAttributes[] = [];
+  for await (const paths of batchesOfFiles(Buffer.from(root), BATCH)) {
+    const letters = await ask('lsattr', paths, signal);
+    const special = paths
+      .map((path, index) => ({ path, all: letters[index] ?? '' }))
+      .filter(({ all }) => /[tnfSeEC]/.test(all));
+    if (special.length === 0) continue;
+    const extentSizes = await ask('extsize', pathsOf(special), signal);
+    const cowExtentSizes = await ask('cowextsize', pathsOf(special), signal);
+    for (const [index, { path, all }] of special.entries()) {
+      const hasExtentSize = EXTENT_SIZE_LETTERS.some((letter) => all.includes(letter));
+      const hasCowExtentSize = all.includes(COW_EXTENT_SIZE_LETTER);
+      found.push({
+        path,
+        letters: all.replaceAll(PLAIN_LETTERS, ''),
+        extentSize: hasExtentSize ? numberOf(extentSizes[index]) : 0,
+        cowExtentSize: hasCowExtentSize ? numberOf(cowExtentSizes[index]) : 0,
+      });
+    }
+  }
+  return found;
+}
+
+/**
+ * Makes the regular files that have an extent size hint before anything is copied: the hint of a file with
+ * contents cannot be changed. cp writes into files that are there already.
+ */
+export async function prepareHintedFiles(
+  attributes: readonly XfsAttributes[],
+  source: string,
+  destination: string,
+  { signal }: CopyContext,
+): Promise<void> {
+  const made = new Map<bigint, Buffer>();
+  for (const { path, extentSize } of attributes) {
+    if (extentSize === 0) continue;
+    const stats = await lstat(path, { bigint: true });
+    if (!stats.isFile()) continue;
+    const copy = inDestination(path, source, destination);
+    await mkdir(copy.subarray(0, copy.lastIndexOf('/')), { recursive: true, mode: 0o700 });
+    const other = made.get(stats.ino);
+    if (other === undefined) {
+      await writeFile(copy, '', { mode: 0o600 });
+      await apply(`extsize ${extentSize}`, [copy], signal);
+      made.set(stats.ino, copy);
+    } else {
+      await link(other, copy);
+    }
+  }
+}
+
+/** Gives the copies the attributes of their sources, and warns of those that could not be kept, by name. */
+export async function carryXfsAttributes(
+  attributes: readonly XfsAttributes[],
+  source: string,
+  destination: string,
+  { signal, warn }: CopyContext,
+): Promise<void> {
+  const wanted = attributes.map((found) => ({
+    ...found,
+    path: inDestination(found.path, source, destination),
+  }));
+  for (const [size, files] of Map.groupBy(wanted, ({ cowExtentSize }) => cowExtentSize)) {
+    if (size > 0) await apply(`cowextsize ${size}`, pathsOf(files), signal);
+  }
+  for (const [size, files] of Map.groupBy(wanted, ({ extentSize }) => extentSize)) {
+    // Files have theirs, where it was possible; the others are folders.
+    if (size > 0) await apply(`extsize ${size}`, pathsOf(files), signal);
+  }
+  for (const [letters, files] of Map.groupBy(wanted, ({ letters }) => letters)) {
+    if (letters !== '') await apply(`chattr +${letters}`, pathsOf(files), signal);
+  }
+  if (wanted.length === 0) return;
+  const kept = new Map(
+    (await readXfsAttributes(destination, signal)).map((found) => [found.path.toString('latin1'), found]),
+  );
+  for (const file of wanted) {
+    if (summary(kept.get(file.path.toString('latin1'))) === summary(file)) continue;
+    const name = file.path.toString().slice(destination.length);
+    warn(`the XFS attributes of ${name} (${summary(file)}) could not be kept`);
+  }
+}
+
+function summary(attributes: XfsAttributes | undefined): string {
+  if (attributes === undefined) return '';
+  const { letters, extentSize, cowExtentSize } = attributes;
+  return `flags "${letters}", extsize ${extentSize}, cowextsize ${cowExtentSize}`;
+}
+
+/** Runs a command of xfs_io that prints one line a file. Returns what it said of each. */
+async function ask(command: string, paths: readonly Buffer[], signal?: AbortSignal): Promise<string[]> {
+  const { stdout } = await xfsIo(command, paths, signal);
+  return parseLines(stdout, paths);
+}
+
+/** What cannot be set is found by reading it again. */
+async function apply(command: string, paths: readonly Buffer[], signal?: AbortSignal): Promise<void> {
+  for (let start = 0; start < paths.length; start += BATCH) {
+    await xfsIo(command, paths.slice(start, start + BATCH), signal);
+  }
+}
+
+async function xfsIo(
+  command: string,
+  paths: readonly Buffer[],
+  signal?: AbortSignal,
+): Promise<{ stdout: string }> {
+  const xargs = ['xargs', '-0', '-s', String(COMMAND_LINE_BYTES)] as const;
+  // Opened for reading alone, which also suits folders and is enough for all of these.
+  return run([...xargs, 'xfs_io', '-r', '-c', command], {
+    input: nullTerminated(paths),
+    okExitCodes: [0, XARGS_SOME_FAILED],
+    encoding: 'latin1',
+    signal,
+  });
+}
+
+/**
+ * Reads lines such as "--------P--E----X /folder " or "[65536] /file". A name may hold newlines, so the paths that
+ * were asked for lead through the output, in their order. Those that are missing have nothing.
+ */
+export function parseLines(output: string, paths: readonly Buffer[]): string[] {
+  const head = /\[?([-\w]+)\]? /y;
+  let position = 0;
+  return paths.map((path) => {
+    head.lastIndex = position;
+    const match = head.exec(output);
+    const text = path.toString('latin1');
+    if (match === null || !output.startsWith(text, head.lastIndex)) return '';
+    const end = output.indexOf('\n', head.lastIndex + text.length);
+    position = end < 0 ? output.length : end + 1;
+    return match[1] ?? '';
+  });
+}
+
+function numberOf(text: string | undefined): number {
+  return Number(text ?? 0);
+}
+
+function pathsOf(files: readonly { readonly path: Buffer }[]): Buffer[] {
+  return files.map(({ path }) => path);
+}
+
+function inDestination(path: Buffer, source: string, destination: string): Buffer {
+  return Buffer.concat([Buffer.from(destination), path.subarray(Buffer.byteLength(source))]);
+}
