@@ -67,13 +67,3 @@ async function stage1Entries({ init, busybox, kernel }: InitrdOptions): Promise<
     ...(await Promise.all(modules)),
   ];
 }
-
-/**
- * The settings of a medium as an archive that can be put behind a finished initrd; the kernel unpacks one after the other.
- *
- * @param initrdBytes size of what stands before it: the kernel looks for the next archive at a multiple of four
- */
-export function settingsArchive(settings: MediumSettings, initrdBytes: number, epoch: number): Buffer {
-  const gap = Buffer.alloc((4 - (initrdBytes % 4)) % 4);
-  return Buffer.concat([gap, makeCpio(settingsEntries(settings), epoch)]);
-}
