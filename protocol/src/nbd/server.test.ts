@@ -1,26 +1,30 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { describe, type TestContext, test } from 'node:test';
-import { type Disk, DiskError } from '../disk.ts';
+import { describe, test } from 'node:test';
+import { DiskError } from '../disk.ts';
 import { COMMAND, COMMAND_FLAG, ERROR, INFO, OPTION, OPTION_REPLY, TRANSMISSION_FLAG } from './constants.ts';
+import { type ExportCatalog, type ExportedDisk, ExportRefusal } from './export-catalog.ts';
 import { encodeClientFlags } from './handshake.ts';
 import { MAX_OPTIONS, MAX_PAYLOAD_BYTES } from './limits.ts';
-import {
-  decodeInfo,
-  decodeOptionReplyHeader,
-  decodeServerReply,
-  type OptionReply,
-} from './option-replies.ts';
-import { encodeInfoRequest, encodeOption } from './options.ts';
+import { encodeMetaContextRequest } from './meta-contexts.ts';
+import { decodeInfo, decodeServerReply } from './option-replies.ts';
+import { encodeOption } from './options.ts';
 import { decodeErrorPayload } from './replies.ts';
-import { encodeRequest, type Request } from './requests.ts';
-import type { ExportCatalog } from './export-catalog.ts';
-import type { ServeOptions } from './server.ts';
+import {
+  assertUsable,
+  type Conversation,
+  enter,
+  go,
+  greet,
+  optionReplies,
+  optionReply,
+  request,
+  simpleReply,
+} from './testing/conversation.ts';
 import { cuts, hex, toHex } from './testing/hex.ts';
 import { RawClient } from './testing/raw-client.ts';
 import { altered, catalogOf, memoryDisk, pattern, serveInMemory } from './testing/server-setup.ts';
 
-const GREETING = '4e42444d4147494349484156454f50540003';
 const {
   HAS_FLAGS,
   READ_ONLY,
@@ -36,89 +40,11 @@ const {
 const ALL = HAS_FLAGS | SEND_FLUSH | SEND_CACHE | CAN_MULTI_CONN;
 const WRITABLE = ALL | SEND_FUA | SEND_TRIM | SEND_WRITE_ZEROES | SEND_FAST_ZERO;
 
-interface Conversation {
-  readonly client: RawClient;
-  readonly ended: Promise<void>;
-}
-
-/** Connects, and gets through the greeting. */
-async function greet(
-  t: TestContext,
-  catalog: ExportCatalog,
-  { flags = 3, ...options }: ServeOptions & { flags?: number } = {},
-): Promise<Conversation> {
-  const { stream, ended } = serveInMemory(catalog, options);
-  const client = new RawClient(stream);
-  t.after(async () => {
-    client.hangUp();
-    await ended;
-  });
-  assert.equal(toHex(await client.receive(18)), GREETING);
-  client.send(encodeClientFlags(flags));
-  return { client, ended };
-}
-
-async function reply(client: RawClient): Promise<OptionReply> {
-  const { option, type, length } = decodeOptionReplyHeader(await client.receive(20));
-  return { option, type, data: await client.receive(length) };
-}
-
-/** All replies to an option, up to the last. */
-async function replies(client: RawClient): Promise<OptionReply[]> {
-  const all: OptionReply[] = [];
-  for (;;) {
-    const next = await reply(client);
-    all.push(next);
-    if (next.type === OPTION_REPLY.ACK || next.type >= OPTION_REPLY.ERR_UNSUP) return all;
-  }
-}
-
-const go = (exportName: string, infos: readonly number[] = [], option: number = OPTION.GO): Buffer =>
-  encodeOption(option, encodeInfoRequest({ exportName, infos }));
-
-/** Goes into the transmission phase on one disk. */
-async function enter(
-  t: TestContext,
-  disk: Disk,
-  {
-    structured = false,
-    blockSizes = false,
-    ...options
-  }: ServeOptions & { structured?: boolean; blockSizes?: boolean } = {},
-): Promise<Conversation> {
-  const conversation = await greet(t, catalogOf({ sda: disk }), options);
-  const { client } = conversation;
-  if (structured) {
-    client.send(encodeOption(OPTION.STRUCTURED_REPLY));
-    assert.equal((await reply(client)).type, OPTION_REPLY.ACK);
-  }
-  client.send(go('sda', blockSizes ? [INFO.BLOCK_SIZE] : []));
-  assert.equal((await replies(client)).at(-1)?.type, OPTION_REPLY.ACK);
-  return conversation;
-}
-
-const request = (fields: Partial<Request>): Buffer =>
-  encodeRequest({ flags: 0, type: COMMAND.READ, cookie: 1n, offset: 0, length: 0, ...fields });
-
-/** The error of the next simple reply, and its cookie. */
-async function simpleReply(client: RawClient): Promise<{ error: number; cookie: bigint }> {
-  const bytes = await client.receive(16);
-  assert.equal(toHex(bytes.subarray(0, 4)), '67446698');
-  return { error: bytes.readUInt32BE(4), cookie: bytes.readBigUInt64BE(8) };
-}
-
-/** That the connection is usable: a read of the first sector succeeds. */
-async function assertUsable(client: RawClient): Promise<void> {
-  client.send(request({ cookie: 77n, length: 512 }));
-  assert.deepEqual(await simpleReply(client), { error: 0, cookie: 77n });
-  assert.deepEqual(await client.receive(512), Buffer.from(pattern(512)));
-}
-
 describe('in the handshake, the server', () => {
   test('lists its exports with their descriptions', async (t) => {
     const { client } = await greet(t, catalogOf({ sda: memoryDisk(512), sdb: memoryDisk(512) }));
     client.send(encodeOption(OPTION.LIST));
-    const list = await replies(client);
+    const list = await optionReplies(client);
     assert.deepEqual(
       list.slice(0, -1).map(({ data }) => decodeServerReply(data)),
       [
@@ -133,7 +59,7 @@ describe('in the handshake, the server', () => {
     const { client } = await greet(t, catalogOf({ sda: memoryDisk(10_000, { sectorSize }) }));
     client.send(go('sda', [INFO.NAME, INFO.DESCRIPTION, INFO.BLOCK_SIZE, 99], OPTION.INFO));
     assert.deepEqual(
-      (await replies(client)).slice(0, -1).map(({ data }) => decodeInfo(data)),
+      (await optionReplies(client)).slice(0, -1).map(({ data }) => decodeInfo(data)),
       [
         { type: INFO.EXPORT, size: 8192, flags: WRITABLE },
         { type: INFO.NAME, name: 'sda' },
@@ -142,21 +68,21 @@ describe('in the handshake, the server', () => {
       ],
     );
     client.send(go('sda', [], OPTION.INFO));
-    assert.equal((await replies(client)).length, 2);
+    assert.equal((await optionReplies(client)).length, 2);
   });
 
   test('offers what the disk can do', async (t) => {
     const disks = { ro: memoryDisk(512, { readOnly: true }), rw: memoryDisk(512) };
-    const flagsOf = async (client: RawClient, name: string): Promise<number> => {
+    const flagsOf = async (client: Conversation['client'], name: string): Promise<number> => {
       client.send(go(name, [], OPTION.INFO));
-      const [info] = await replies(client);
+      const [info] = await optionReplies(client);
       return info?.data.readUInt16BE(10) ?? 0;
     };
     const { client } = await greet(t, catalogOf(disks), { multiConnection: false });
     assert.equal(await flagsOf(client, 'ro'), ALL | READ_ONLY);
     assert.equal(await flagsOf(client, 'rw'), WRITABLE & ~CAN_MULTI_CONN);
     client.send(encodeOption(OPTION.STRUCTURED_REPLY));
-    await replies(client);
+    await optionReplies(client);
     assert.equal(await flagsOf(client, 'rw'), (WRITABLE | SEND_DF) & ~CAN_MULTI_CONN);
   });
 
@@ -176,7 +102,7 @@ describe('in the handshake, the server', () => {
       const disks = Object.fromEntries(names.map((name) => [name, memoryDisk(512)]));
       const { client } = await greet(t, catalogOf(disks));
       client.send(go(wanted, [INFO.NAME]));
-      const answer = await replies(client);
+      const answer = await optionReplies(client);
       if (found === undefined) {
         assert.equal(answer[0]?.type, OPTION_REPLY.ERR_UNKNOWN);
         assert.equal(answer[0].data.toString(), `there is no export "${wanted}"`);
@@ -192,25 +118,80 @@ describe('in the handshake, the server', () => {
       open: async () => Promise.reject(new Error('sda is mounted')),
     });
     client.send(go('sda', []));
-    const [answer] = await replies(client);
+    const [answer] = await optionReplies(client);
     assert.equal(answer?.type, OPTION_REPLY.ERR_PLATFORM);
     assert.equal(answer.data.toString(), 'sda is mounted');
+  });
+
+  test('tells a peer that may see nothing why, and lets it in on the same connection when it may', async (t) => {
+    let admitted = false;
+    const { stream, ended } = serveInMemory(() =>
+      admitted ? { catalog: catalogOf({ sda: memoryDisk(512) }) } : { refusal: 'pair with it first' },
+    );
+    const client = new RawClient(stream);
+    t.after(async () => {
+      client.hangUp();
+      await ended;
+    });
+    await client.receive(18);
+    client.send(encodeClientFlags(3));
+    const query = encodeMetaContextRequest({ exportName: 'sda', queries: [] });
+    for (const option of [
+      encodeOption(OPTION.LIST),
+      go('sda'),
+      go('sda', [], OPTION.INFO),
+      encodeOption(OPTION.LIST_META_CONTEXT, query),
+    ]) {
+      client.send(option);
+      const { type, data } = await optionReply(client);
+      assert.equal(type, OPTION_REPLY.ERR_POLICY);
+      assert.equal(data.toString(), 'pair with it first');
+    }
+    admitted = true;
+    client.send(go('sda'));
+    assert.equal((await optionReplies(client)).at(-1)?.type, OPTION_REPLY.ACK);
+    await assertUsable(client);
+  });
+
+  test('tells why one export is not for this peer', async (t) => {
+    const { client } = await greet(t, {
+      list: async () => [],
+      open: async () => Promise.reject(new ExportRefusal('the grant has ended')),
+    });
+    client.send(go('sda;grant=1'));
+    const { type, data } = await optionReply(client);
+    assert.equal(type, OPTION_REPLY.ERR_POLICY);
+    assert.equal(data.toString(), 'the grant has ended');
+  });
+
+  test('describes an export that is not listed with the words of its disk', async (t) => {
+    const disk: ExportedDisk = { ...altered(memoryDisk(512), {}), description: 'a granted disk' };
+    const { client } = await greet(t, { list: async () => [], open: async () => disk });
+    client.send(go('sda;grant=1', [INFO.DESCRIPTION]));
+    const [, description] = await optionReplies(client);
+    assert.equal(description?.data.toString('utf8', 2), 'a granted disk');
   });
 
   test('refuses options that it does not know, and goes on', async (t) => {
     const { client } = await greet(t, catalogOf({ sda: memoryDisk(512) }));
     for (const option of [0, OPTION.PEEK_EXPORT, 12, 0xffffffff]) {
       client.send(encodeOption(option, hex('0102')));
-      const { type, data } = await reply(client);
+      const { type, data } = await optionReply(client);
       assert.equal(type, OPTION_REPLY.ERR_UNSUP);
       assert.match(data.toString(), /does not know/);
     }
     client.send(go('sda'));
-    assert.equal((await replies(client)).at(-1)?.type, OPTION_REPLY.ACK);
+    assert.equal((await optionReplies(client)).at(-1)?.type, OPTION_REPLY.ACK);
     await assertUsable(client);
   });
 
   const invalid: [what: string, option: Buffer, type: number][] = [
+    ['NBD_OPT_STARTTLS, as it has no key,', encodeOption(OPTION.STARTTLS), OPTION_REPLY.ERR_UNSUP],
+    [
+      'NBD_OPT_EXTENDED_HEADERS with data',
+      encodeOption(OPTION.EXTENDED_HEADERS, hex('00')),
+      OPTION_REPLY.ERR_INVALID,
+    ],
     ['NBD_OPT_LIST with data', encodeOption(OPTION.LIST, hex('00')), OPTION_REPLY.ERR_INVALID],
     [
       'NBD_OPT_STRUCTURED_REPLY with data',
@@ -239,8 +220,8 @@ describe('in the handshake, the server', () => {
     test(`refuses ${what}, and goes on`, async (t) => {
       const { client } = await greet(t, catalogOf({ sda: memoryDisk(512) }));
       client.send(option, encodeOption(OPTION.LIST));
-      assert.equal((await reply(client)).type, type);
-      assert.equal((await replies(client)).at(-1)?.type, OPTION_REPLY.ACK);
+      assert.equal((await optionReply(client)).type, type);
+      assert.equal((await optionReplies(client)).at(-1)?.type, OPTION_REPLY.ACK);
     });
   }
 
@@ -251,10 +232,10 @@ describe('in the handshake, the server', () => {
     };
     const { client } = await greet(t, failing);
     client.send(go('sda'));
-    assert.equal((await reply(client)).data.toString(), 'no medium in sda');
+    assert.equal((await optionReply(client)).data.toString(), 'no medium in sda');
     failing.list = () => Promise.reject(new Error('no sysfs'));
     client.send(encodeOption(OPTION.LIST));
-    const { type, data } = await reply(client);
+    const { type, data } = await optionReply(client);
     assert.equal(type, OPTION_REPLY.ERR_PLATFORM);
     assert.equal(data.toString(), 'no sysfs');
   });
@@ -262,7 +243,7 @@ describe('in the handshake, the server', () => {
   test('acknowledges NBD_OPT_ABORT and hangs up', async (t) => {
     const { client, ended } = await greet(t, catalogOf({}));
     client.send(encodeOption(OPTION.ABORT));
-    assert.equal((await reply(client)).type, OPTION_REPLY.ACK);
+    assert.equal((await optionReply(client)).type, OPTION_REPLY.ACK);
     await client.receiveToEnd();
     await ended;
   });
@@ -307,8 +288,8 @@ describe('in the handshake, the server', () => {
   test('answers a hundred options in a row', async (t) => {
     const { client } = await greet(t, catalogOf({ sda: memoryDisk(512) }));
     client.send(Buffer.concat(Array.from({ length: 100 }, () => encodeOption(OPTION.LIST))), go('sda'));
-    for (let count = 0; count < 100; count++) assert.equal((await replies(client)).length, 2);
-    assert.equal((await replies(client)).at(-1)?.type, OPTION_REPLY.ACK);
+    for (let count = 0; count < 100; count++) assert.equal((await optionReplies(client)).length, 2);
+    assert.equal((await optionReplies(client)).at(-1)?.type, OPTION_REPLY.ACK);
   });
 
   test('hangs up on a client that does not choose in time', async (t) => {
@@ -322,12 +303,12 @@ describe('in the handshake, the server', () => {
     const disk = altered(memoryDisk(512), { close: async () => void closed++ });
     const { client, ended } = await greet(t, catalogOf({ sda: disk }));
     client.send(go('sda', [], OPTION.INFO));
-    await replies(client);
+    await optionReplies(client);
     client.send(encodeOption(OPTION.LIST));
-    await replies(client);
+    await optionReplies(client);
     assert.equal(closed, 1);
     client.send(go('sda'));
-    await replies(client);
+    await optionReplies(client);
     client.hangUp();
     await ended;
     assert.equal(closed, 2);
@@ -398,16 +379,17 @@ describe('in the transmission phase, the server', () => {
   test('writes, zeroes, trims, flushes and caches, with the flags passed on', async (t) => {
     const calls: unknown[] = [];
     const disk = altered(memoryDisk(4096), {
+      read: async (offset, target) => void calls.push(['read', offset, target.length]),
       write: async (offset, data, options) =>
         void calls.push(['write', offset, toHex(data.subarray(0, 2)), options?.fua]),
       writeZeroes: async (offset, length, options) =>
-        void calls.push(['zero', offset, length, options?.mayPunch]),
+        void calls.push(['zero', offset, length, options?.mayPunch, options?.fast]),
       discard: async (offset, length) => void calls.push(['trim', offset, length]),
       flush: async () => void calls.push(['flush']),
     });
     const { client } = await enter(t, disk);
     const { WRITE, WRITE_ZEROES, TRIM, FLUSH, CACHE } = COMMAND;
-    const { FUA, NO_HOLE } = COMMAND_FLAG;
+    const { FUA, NO_HOLE, FAST_ZERO } = COMMAND_FLAG;
     for (const [message, expected] of [
       [
         Buffer.concat([request({ type: WRITE, length: 512 }), Buffer.alloc(512, 0xab)]),
@@ -420,15 +402,16 @@ describe('in the transmission phase, the server', () => {
         ]),
         [['write', 512, 'cdcd', true]],
       ],
-      [request({ type: WRITE_ZEROES, length: 1024 }), [['zero', 0, 1024, true]]],
+      [request({ type: WRITE_ZEROES, length: 1024 }), [['zero', 0, 1024, true, false]]],
       [
         request({ type: WRITE_ZEROES, flags: NO_HOLE | FUA, length: 1024 }),
-        [['zero', 0, 1024, false], ['flush']],
+        [['zero', 0, 1024, false, false], ['flush']],
       ],
+      [request({ type: WRITE_ZEROES, flags: FAST_ZERO, length: 512 }), [['zero', 0, 512, true, true]]],
       [request({ type: TRIM, offset: 512, length: 1024 }), [['trim', 512, 1024]]],
       [request({ type: TRIM, flags: FUA, offset: 512, length: 1024 }), [['trim', 512, 1024], ['flush']]],
       [request({ type: FLUSH }), [['flush']]],
-      [request({ type: CACHE, length: 512 }), []],
+      [request({ type: CACHE, offset: 512, length: 1024 }), [['read', 512, 1024]]],
     ] as const) {
       client.send(message);
       assert.deepEqual(await simpleReply(client), { error: 0, cookie: 1n });

@@ -48,13 +48,17 @@ export interface Served {
   readonly ended: Promise<void>;
 }
 
-/** A server at the other end of a stream in memory. */
-export function serveInMemory(catalog: ExportCatalog, options?: ServeOptions): Served {
+/** A server at the other end of a stream in memory, which lets everybody in or asks a function. */
+export function serveInMemory(
+  admission: ExportCatalog | Parameters<typeof serveConnection>[1],
+  options?: ServeOptions,
+): Served {
+  const admit = typeof admission === 'function' ? admission : () => ({ catalog: admission });
   const [stream, serverSide] = duplexPair();
   // The pair does not pass a destruction on, as a socket would.
   stream.on('close', () => serverSide.destroy());
   serverSide.on('close', () => stream.destroy());
-  return { stream, ended: serveConnection(serverSide, () => ({ catalog }), options) };
+  return { stream, ended: serveConnection(serverSide, admit, options) };
 }
 
 /** A client connected to the disk "sda" in memory; closed at the end of the test. */
