@@ -11,7 +11,7 @@ export interface Authority extends Identity {
 /** Makes a new certificate authority. */
 export async function createAuthority(commonName: string): Promise<Authority> {
   const key = createKey();
-  const certificate = await certify({
+  const certificate = certify({
     commonName,
     key,
     issuer: { commonName, key },
@@ -30,7 +30,7 @@ export async function issueCertificate(
   { commonName, hosts = [] }: { readonly commonName: string; readonly hosts?: readonly string[] },
 ): Promise<Identity> {
   const key = createKey();
-  const certificate = await certify({ commonName, key, issuer: authority, hosts });
+  const certificate = certify({ commonName, key, issuer: authority, hosts });
   return { key, certificate, fingerprint: fingerprintOf(certificate) };
 }
 

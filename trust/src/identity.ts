@@ -43,13 +43,13 @@ export async function loadOrCreateIdentity(folder: string, commonName: string): 
   if (certificate !== undefined && belongsTo(certificate, key)) {
     return { key, certificate, fingerprint: fingerprintOf(certificate) };
   }
-  const identity = await identityOf(key, commonName);
+  const identity = identityOf(key, commonName);
   await writeAtOnce(join(folder, CERTIFICATE_FILE), identity.certificate);
   return identity;
 }
 
-async function identityOf(key: string, commonName: string): Promise<Identity> {
-  const certificate = await certify({ commonName, key, issuer: { commonName, key } });
+function identityOf(key: string, commonName: string): Identity {
+  const certificate = certify({ commonName, key, issuer: { commonName, key } });
   return { key, certificate, fingerprint: fingerprintOf(certificate) };
 }
 
