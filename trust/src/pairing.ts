@@ -1,5 +1,4 @@
 import { createHmac, timingSafeEqual } from 'node:crypto';
-import type { TLSSocket } from 'node:tls';
 import {
   beginCpace,
   type CpaceInputs,
@@ -21,13 +20,8 @@ export interface PairingChannel {
   readonly server: string;
   /** Fingerprint of the imaging client's key. */
   readonly client: string;
-  /** {@link channelExporter} */
+  /** See `channelExporter`. */
   readonly exporter: Uint8Array;
-}
-
-/** The `tls-exporter` of RFC 9266, section 2: bytes that only the two ends of this very session know. */
-export function channelExporter(socket: TLSSocket): Buffer {
-  return socket.exportKeyingMaterial(32, 'EXPORTER-Channel-Binding', Buffer.alloc(0));
 }
 
 const LABEL = Buffer.from('diskferry pairing 1');

@@ -46,6 +46,11 @@ export function peerFingerprint(socket: TLSSocket): string | undefined {
   return certificate === undefined ? undefined : fingerprintOf(certificate);
 }
 
+/** The `tls-exporter` of RFC 9266, section 2: bytes that only the two ends of this very session know. */
+export function channelExporter(socket: TLSSocket): Buffer {
+  return socket.exportKeyingMaterial(32, 'EXPORTER-Channel-Binding', Buffer.alloc(0));
+}
+
 function compare(seen: string, expected: string): TrustError | undefined {
   if (seen === expected) return undefined;
   return new TrustError(

@@ -1,5 +1,5 @@
 import { performance } from 'node:perf_hooks';
-import { PairingClient, type PairingChannel } from '@diskferry/trust/pairing';
+import type { PairingChannel } from '@diskferry/trust/pairing';
 import { createPairingCode } from '@diskferry/trust/pairing-code';
 import { AccessError } from './peer.ts';
 
@@ -58,10 +58,13 @@ export class PairingDesk {
   }
 
   /** @throws {AccessError} `PAIRING_DELAYED` */
-  begin(channel: PairingChannel): PairingTry {
+  async begin(channel: PairingChannel): Promise<PairingTry> {
     this.#refuseWhileDelayed();
-    const attempt = new PairingClient(this.#code, channel);
+    const code = this.#code;
     this.#countFailure();
+    // Not before it is needed: its arithmetic takes 10 MB of memory.
+    const { PairingClient } = await import('@diskferry/trust/pairing');
+    const attempt = new PairingClient(code, channel);
     let isGuessed = false;
     return {
       answer: (serverShare) => attempt.answer(serverShare),

@@ -9,8 +9,8 @@ import { type ClientMessage, parseClientMessage } from '@diskferry/protocol/cont
 import type { DiskInfo } from '@diskferry/protocol/inventory';
 import { createAuthority, issueCertificate } from '@diskferry/trust/authority';
 import { createIdentity, type Identity } from '@diskferry/trust/identity';
-import { channelExporter, PairingServer } from '@diskferry/trust/pairing';
-import { secureOptionsOf } from '@diskferry/trust/secure-context';
+import { PairingServer } from '@diskferry/trust/pairing';
+import { channelExporter, secureOptionsOf } from '@diskferry/trust/secure-context';
 import { WebSocket } from 'ws';
 import { type Access, keyedAccess, openAccess } from '../access/access.ts';
 import { PairedServers } from '../access/paired-servers.ts';

@@ -1,7 +1,6 @@
 import type { TLSSocket } from 'node:tls';
 import type { ClientMessage, PairMessage, ProveMessage } from '@diskferry/protocol/control';
-import { channelExporter } from '@diskferry/trust/pairing';
-import { peerFingerprint } from '@diskferry/trust/secure-context';
+import { channelExporter, peerFingerprint } from '@diskferry/trust/secure-context';
 import { TrustError } from '@diskferry/trust/trust-error';
 import type { Pairing, PeerConnection } from '../access/access.ts';
 import type { PairingTry } from '../access/pairing-desk.ts';
@@ -19,10 +18,10 @@ export class PairingConversation {
   }
 
   /** @throws {AccessError} `PAIRING_UNAVAILABLE`, `PAIRING_DELAYED`; {TrustError} `PAIRING_FAILED` */
-  begin({ id, share }: PairMessage): ClientMessage {
+  async begin({ id, share }: PairMessage): Promise<ClientMessage> {
     this.#current = undefined;
     const { pairing, secured, server } = this.#terms();
-    const attempt = pairing.desk.begin({
+    const attempt = await pairing.desk.begin({
       server,
       client: pairing.fingerprint,
       exporter: channelExporter(secured),

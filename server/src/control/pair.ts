@@ -5,8 +5,8 @@ import {
 } from '@diskferry/server-adapter/control/control-connection';
 import { DiskferryError } from '@diskferry/system/errors';
 import type { Identity } from '@diskferry/trust/identity';
-import { channelExporter, PairingServer } from '@diskferry/trust/pairing';
-import { clientTls } from '@diskferry/trust/secure-context';
+import { PairingServer } from '@diskferry/trust/pairing';
+import { channelExporter, clientTls } from '@diskferry/trust/secure-context';
 import { TrustError } from '@diskferry/trust/trust-error';
 
 /**
