@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { duplexPair } from 'node:stream';
 import { describe, type TestContext, test } from 'node:test';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import * as fc from 'fast-check';
 import { DiskError } from '../disk.ts';
 import { MemoryDisk } from '../memory-disk.ts';
@@ -631,6 +632,47 @@ describe('a client of any server', () => {
     await server.request();
     await assert.rejects(reading, isNbdError('NBD_LOST', /the test has not answered for 0.02 s/));
     isNbdError('NBD_LOST')(await disk.lost);
+  });
+
+  test('waits for a server that is silent and lives, but not for ever', async (t) => {
+    let now = 0;
+    let asked = 0;
+    const isAlive = async (): Promise<boolean> => {
+      asked++;
+      return true;
+    };
+    const { disk, server } = await connectScripted(t, { requestTimeoutMs: 100_000, isAlive });
+    t.mock.timers.enable({ apis: ['setTimeout'] });
+    t.mock.method(performance, 'now', () => now);
+    const pass = async (): Promise<void> => {
+      now += 100_000;
+      t.mock.timers.tick(100_000);
+      await nextTurn();
+    };
+    const first = disk.read(0, Buffer.alloc(512));
+    const { cookie } = await server.request();
+    await pass();
+    await pass();
+    assert.equal(asked, 2);
+    server.send(encodeDataChunk(cookie, 0, Buffer.alloc(512)));
+    await first;
+    const second = assert.rejects(
+      disk.read(0, Buffer.alloc(512)),
+      isNbdError('NBD_LOST', /has not answered for 300 s/),
+    );
+    await pass();
+    await pass();
+    assert.equal(asked, 4);
+    await pass();
+    await second;
+    assert.equal(asked, 4);
+  });
+
+  test('gives a server up that is silent and does not live', async (t) => {
+    const { disk, server } = await connectScripted(t, { requestTimeoutMs: 20, isAlive: async () => false });
+    const reading = disk.read(0, Buffer.alloc(512));
+    await server.request();
+    await assert.rejects(reading, isNbdError('NBD_LOST', /has not answered for 0.02 s/));
   });
 
   test('ends with the signal', async (t) => {

@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import * as fc from 'fast-check';
 import type { StatusDescriptor } from './block-status.ts';
 import { ChunkReader } from './chunk-reader.ts';
 import { COMMAND, STATE } from './constants.ts';
+import { NbdError } from './nbd-error.ts';
 import {
   encodeDataChunk,
   encodeErrorChunk,
@@ -210,4 +212,66 @@ describe('the decoder of answers to BLOCK_STATUS', () => {
     const error = encodeErrorChunk(1n, { error: 22, message: 'no status' });
     assert.deepEqual(decode(new Map([[1n, status()]]), [error], 'structured').answers, ['1 no status']);
   });
+});
+
+describe('whatever bytes come', () => {
+  const cookie = fc.bigInt({ min: 0n, max: 4n });
+  const size = fc.oneof(fc.nat(32), fc.integer({ min: 0, max: 2 ** 32 - 1 }));
+  const rubbish = fc.uint8Array({ maxLength: 40 }).map((bytes) => Buffer.from(bytes));
+  const message = (requestOffset: number | undefined): fc.Arbitrary<Buffer> => {
+    const options = fc
+      .boolean()
+      .map((done) => ({ done, ...(requestOffset === undefined ? {} : { requestOffset }) }));
+    const list = fc.array(fc.record({ length: size, flags: fc.nat(3) }), { maxLength: 4 });
+    return fc.oneof(
+      fc.tuple(cookie, size, rubbish, options).map((fields) => encodeDataChunk(...fields)),
+      fc.tuple(cookie, size, size, options).map((fields) => encodeHoleChunk(...fields)),
+      fc
+        .tuple(cookie, list, options)
+        .map(([cookie, descriptors, options]) =>
+          encodeStatusChunk(cookie, { contextId: CONTEXT, descriptors }, options),
+        ),
+      fc.tuple(cookie, options).map((fields) => encodeNoneChunk(...fields)),
+      cookie.map((cookie) => encodeSimpleReply(cookie, 0)),
+      rubbish,
+    );
+  };
+
+  for (const headers of ['simple', 'structured', 'extended'] as const) {
+    test(`with ${headers} headers, each request is answered once or the connection given up, however the bytes are cut`, () => {
+      const bytes = fc
+        .tuple(
+          fc.array(message(headers === 'extended' ? 0 : undefined), { maxLength: 12 }),
+          fc.array(fc.tuple(fc.nat(), fc.nat(255)), { maxLength: 2 }),
+        )
+        .map(([parts, changes]) => {
+          const all = Buffer.concat(parts);
+          for (const [place, value] of changes) if (all.length > 0) all[place % all.length] = value;
+          return all;
+        });
+      const outcome = (chunks: Iterable<Buffer>): unknown => {
+        const requests = new Map([
+          [0n, pending({ target: Buffer.alloc(16) })],
+          [1n, pending({ target: Buffer.alloc(32) })],
+          [2n, pending({ type: COMMAND.FLUSH })],
+          [3n, status()],
+        ]);
+        try {
+          return decode(requests, chunks, headers).answers;
+        } catch (error) {
+          assert.ok(error instanceof NbdError, String(error));
+          return error.message;
+        }
+      };
+      fc.assert(
+        fc.property(bytes, fc.integer({ min: 1, max: 50 }), (bytes, step) => {
+          const pieces = Array.from({ length: Math.ceil(bytes.length / step) }, (_, index) =>
+            bytes.subarray(index * step, (index + 1) * step),
+          );
+          assert.deepEqual(outcome(pieces), outcome([bytes]));
+        }),
+        { numRuns: 1000 },
+      );
+    });
+  }
 });

@@ -124,3 +124,35 @@ test('random operations see no difference while connections are cut, one or all,
   assert.ok(losses >= 3, `${losses} losses`);
   assert.ok(served.bytes.some((byte) => byte !== 0));
 });
+
+test('a server of ours that is stopped kindly and started again is a delay, and no write is lost', async (t) => {
+  const bytes = new Uint8Array(WORKERS * REGION_BYTES);
+  const served: ExportedDisk = { ...altered(new MemoryDisk(bytes), {}), identity: '5eed' };
+  const catalog = { list: async () => [], open: async () => served };
+  let shutdown = new AbortController();
+  let refusals = 0;
+  const port = await listen(t, (socket) => {
+    if (shutdown.signal.aborted && refusals++ < 2) socket.destroy();
+    else {
+      if (shutdown.signal.aborted) shutdown = new AbortController();
+      void serveConnection(socket, () => ({ catalog }), { shutdown: shutdown.signal });
+    }
+  });
+  const events: string[] = [];
+  const disk = await connectReconnectingNbd(
+    { transport: 'tcp', host: '127.0.0.1', port, exportName: 'sda' },
+    { onInterruption: ({ kind }) => events.push(kind) },
+  );
+  t.after(() => disk.close());
+  const blocks = bytes.length / 4096;
+  for (let index = 0; index < blocks; index += 8) {
+    if (index === blocks / 2) shutdown.abort();
+    await Promise.all(
+      Array.from({ length: 8 }, (_, step) =>
+        disk.write((index + step) * 4096, Buffer.alloc(4096, 1 + ((index + step) % 255))),
+      ),
+    );
+  }
+  assert.deepEqual(events, ['lost', 'restored']);
+  for (let index = 0; index < blocks; index++) assert.equal(bytes[index * 4096], 1 + (index % 255));
+});
