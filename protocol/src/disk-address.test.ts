@@ -3,6 +3,9 @@ import { describe, test } from 'node:test';
 import * as fc from 'fast-check';
 import {
   AddressError,
+  CLIENT_PORT,
+  CONTROL_PORT,
+  controlPortOf,
   type DiskAddress,
   formatDiskAddress,
   formatHostAddress,
@@ -69,7 +72,7 @@ describe('disk addresses', () => {
     [`nbd://host/${'x'.repeat(4097)}`, /longer than 4096/],
     ['nbd+unix:///sda', /no \?socket=PATH/],
     ['nbd+unix://host/sda?socket=/x', /three slashes/],
-    ['nbds://host/sda', /TLS is not supported yet/],
+    ['nbds://host/sda', /write nbd:\/\/ .*TLS is used/],
     ['http://host/sda', /not a scheme of NBD/],
   ];
   for (const [text, why] of refused) {
@@ -119,4 +122,11 @@ describe('host addresses', () => {
       assert.throws(() => parseHostAddress(text), /is not a host address: .*HOST:PORT/);
     });
   }
+});
+
+test('the control channel has the port after that of the disks', () => {
+  assert.equal(controlPortOf(CLIENT_PORT), CONTROL_PORT);
+  assert.equal(controlPortOf(9000), 9001);
+  assert.equal(controlPortOf(0), 0);
+  assert.equal(controlPortOf(65_535), 0);
 });

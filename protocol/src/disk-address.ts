@@ -7,11 +7,6 @@ export const CLIENT_PORT = 7000;
 /** The port of an imaging client's control channel. */
 export const CONTROL_PORT = 7001;
 
-/** The port of a control channel, unless it is told: the one after that of the disks; 0, any free one, for 0. */
-export function controlPortOf(diskPort: number): number {
-  return diskPort === 0 || diskPort === MAX_PORT ? 0 : diskPort + CONTROL_PORT - CLIENT_PORT;
-}
-
 const MAX_PORT = 65535;
 /** The NBD specification's limit of a string, in bytes of UTF-8. */
 const MAX_EXPORT_NAME_BYTES = 4096;
@@ -87,6 +82,11 @@ export function formatHostAddress({ host, port }: HostAddress): string {
   return `${formatHost(host)}:${port}`;
 }
 
+/** The port of a control channel, unless it is told: the one after that of the disks; 0, any free one, for 0. */
+export function controlPortOf(diskPort: number): number {
+  return diskPort === 0 || diskPort === MAX_PORT ? 0 : diskPort + CONTROL_PORT - CLIENT_PORT;
+}
+
 function formatHost(host: string): string {
   return isIPv6(host) ? `[${host.replace('%', '%25')}]` : host;
 }
@@ -108,7 +108,11 @@ function parseUri(scheme: string, rest: string, refuse: Refuse): DiskAddress {
     if (socketPath === undefined || socketPath === '') throw refuse('it has no ?socket=PATH');
     return { transport: 'unix', socketPath, exportName };
   }
-  if (scheme === 'nbds' || scheme === 'nbds+unix') throw refuse('NBD over TLS is not supported yet');
+  if (scheme === 'nbds' || scheme === 'nbds+unix') {
+    throw refuse(
+      'write nbd:// or nbd+unix://; TLS is used with all of them but unix sockets, unless --insecure is given',
+    );
+  }
   throw refuse(`${scheme}:// is not a scheme of NBD`);
 }
 
