@@ -29,7 +29,7 @@ async function receive(message: ToAdapter): Promise<void> {
 }
 
 async function start({ config }: Extract<ToAdapter, { type: 'start' }>): Promise<void> {
-  served = serveDisk(config, { signal: starting.signal, onTrouble: report });
+  served = serveDisk(config, { signal: starting.signal, onTrouble: report, onNotice: notice });
   try {
     const disk = await served;
     tell({ type: 'ready', geometry: disk.geometry });
@@ -44,6 +44,11 @@ async function start({ config }: Extract<ToAdapter, { type: 'start' }>): Promise
 function report(code: TroubleCode, message: string): void {
   log(message);
   tell({ type: 'trouble', code, message });
+}
+
+function notice(message: string): void {
+  log(message);
+  tell({ type: 'notice', message });
 }
 
 async function answer({ type, id }: Exclude<ToAdapter, { type: 'start' }>): Promise<void> {

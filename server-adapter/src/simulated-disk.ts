@@ -2,7 +2,7 @@ import type { DiskAddress } from '@diskferry/protocol/disk-address';
 import type { SectorSize } from '@diskferry/protocol/disk';
 import type { Session } from '@diskferry/system/session';
 import type { ConnectionSecurity } from '@diskferry/trust/connection-security';
-import type { ManagedDiskName } from './control/managed-grant.ts';
+import type { GrantPurpose, ManagedDiskName } from './control/managed-grant.ts';
 import type { Partition, PartitionTable } from './partitions/partition-table.ts';
 
 /** Where the bytes of a simulated disk live. */
@@ -39,6 +39,12 @@ export interface AttachOptions {
   readonly driver?: LoopbackDriverName;
   /** A source that answers nothing for so long is gone, in ms. */
   readonly requestTimeoutMs?: number;
+  /** How long a remote disk whose connection is lost is waited for, in ms; 0 for not at all, 120 s by default. */
+  readonly reconnectLimitMs?: number;
+  /** Called with a sentence when the connection to a remote disk is lost and tried again, or there again. */
+  readonly onNotice?: (message: string) => void;
+  /** What a remote disk is written for, as the screen of its computer shows it. */
+  readonly purpose?: GrantPurpose;
   /** The sector sizes that an image shall have; 512 bytes by default. Remote disks tell their own. */
   readonly sectorSize?: SectorSize;
   readonly signal?: AbortSignal | undefined;

@@ -6,6 +6,7 @@ import { createReadStream, truncateSync, writeFileSync } from 'node:fs';
 import { mkdir, mkdtemp, open, readFile, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { once } from 'node:events';
 import { after, afterEach, before, describe, test } from 'node:test';
 import { isRunning } from '@diskferry/system/process-identity';
@@ -275,7 +276,7 @@ describe('a remote disk attached copy-on-write', () => {
     const server = await serveFile(session, path);
     const disk = await attachDisk(
       { kind: 'remote', address: server.address },
-      { session, mode: 'copy-on-write' },
+      { session, mode: 'copy-on-write', reconnectLimitMs: 500 },
     );
     // A disk that is read for ever: the server vanishes in the middle of it, whenever that is.
     const reading = readUntilItFails(disk.device);
@@ -284,6 +285,31 @@ describe('a remote disk attached copy-on-write', () => {
     await assert.rejects(disk.failure, { code: 'SOURCE_LOST', message: /nbd\+unix:.* is lost: / });
     await assert.rejects(reading, { code: 'EIO' });
     await disk.detach();
+  });
+
+  test('that is away for a while makes its readers wait, and nothing fails', async () => {
+    await using session = openSession('test');
+    const path = newPath('disk.raw');
+    await run(['dd', 'if=/dev/urandom', `of=${path}`, 'bs=1M', 'count=64', 'status=none']);
+    const server = await serveFile(session, path);
+    const notices: string[] = [];
+    const disk = await attachDisk(
+      { kind: 'remote', address: server.address },
+      { session, mode: 'copy-on-write', onNotice: (message) => notices.push(message) },
+    );
+    await disk.write(0, Buffer.alloc(4096, 'kept over the interruption'));
+    server.kill();
+    const reading = sha256(disk.device);
+    // Until the adapter has noticed, which the reader makes it.
+    while (notices.length === 0) await sleep(20);
+    await server.startAgain();
+    const expected = await readFile(path);
+    expected.fill('kept over the interruption', 0, 4096);
+    assert.equal(await reading, createHash('sha256').update(expected).digest('hex'));
+    assert.match(notices[0] ?? '', /it is tried again for 120 s/);
+    assert.match(notices.at(-1) ?? '', /is there again/);
+    await disk.detach();
+    server.kill();
   });
 
   test('is refused for writing when its server exports it read-only', async () => {

@@ -1,10 +1,11 @@
 import { mkdtemp, open } from 'node:fs/promises';
-import { join } from 'node:path';
-import { type DiskAddress, formatDiskAddress } from '@diskferry/protocol/disk-address';
+import { hostname } from 'node:os';
+import { basename, join } from 'node:path';
+import { formatDiskAddress } from '@diskferry/protocol/disk-address';
 import type { SectorSize } from '@diskferry/protocol/disk';
 import { run } from '@diskferry/system/run';
 import { Adapter } from './adapter/adapter.ts';
-import type { DiskGeometry } from './adapter/messages.ts';
+import type { AdapterSource, DiskGeometry } from './adapter/messages.ts';
 import { HeldResources } from './held-resources.ts';
 import { serveImage } from './image/qemu-nbd.ts';
 import { createLoopDevice } from './loopback/loop-device.ts';
@@ -46,15 +47,15 @@ async function attach(
 ): Promise<SimulatedDisk> {
   // Taken in this order, so that giving back in reverse works: the server of the image, the adapter process, its
   // mount, the loop device of the disk, those of its partitions.
-  const address = await openSource(source, options, { held, folder });
+  const adapterSource = await adapterSourceOf(source, options, { held, folder });
   const driver = await pickDriver(options.driver ?? 'auto');
-  const adapter = new Adapter(held, join(folder, 'adapter.log'));
+  const adapter = new Adapter(held, join(folder, 'adapter.log'), options.onNotice ?? (() => {}));
   const channel = await driver.prepare(held, folder);
   const sectorSize = source.kind === 'image' ? (options.sectorSize ?? IMAGE_SECTOR_SIZE) : undefined;
   const geometry = await adapter.start(
     {
       sourceName: nameOf(source),
-      address,
+      source: adapterSource,
       mode: options.mode,
       channel,
       ...(sectorSize === undefined ? {} : { sectorSize }),
@@ -67,15 +68,29 @@ async function attach(
   return simulatedDisk(device, geometry, adapter, held);
 }
 
-/** The NBD server behind which the bytes are. */
-async function openSource(
+/** What the adapter connects to; the server of an image is started for it. */
+async function adapterSourceOf(
   source: DiskSource,
   options: AttachOptions,
   { held, folder }: Place,
-): Promise<DiskAddress> {
-  if (source.kind === 'remote') return source.address;
-  const readOnly = options.mode !== 'write';
-  return serveImage(held, { path: source.path, format: source.format, readOnly, folder });
+): Promise<AdapterSource> {
+  if (source.kind === 'image') {
+    const readOnly = options.mode !== 'write';
+    return {
+      kind: 'image',
+      address: await serveImage(held, { path: source.path, format: source.format, readOnly, folder }),
+    };
+  }
+  const { reconnectLimitMs, session } = options;
+  return {
+    ...source,
+    purpose: options.purpose ?? {
+      // Two disks of one session may be disks of one computer.
+      job: `${session.id}-${basename(folder)}`,
+      description: `attached for writing by ${hostname()}`,
+    },
+    ...(reconnectLimitMs === undefined ? {} : { reconnectLimitMs }),
+  };
 }
 
 function nameOf(source: DiskSource): string {

@@ -21,6 +21,7 @@ export class Adapter {
   readonly failure: Promise<never>;
   readonly #child: ChildProcess;
   readonly #logPath: string;
+  readonly #onNotice: (message: string) => void;
   readonly #fail: (error: AdapterError) => void;
   readonly #answers = new Map<number, PromiseWithResolvers<AdapterCounters>>();
   readonly #ready = Promise.withResolvers<DiskGeometry>();
@@ -28,9 +29,14 @@ export class Adapter {
   #endIsWanted = false;
   #nextId = 0;
 
-  /** Starts a process that waits for its configuration, in a process group of its own: Ctrl-C does not reach it. */
-  constructor(held: HeldResources, logPath: string) {
+  /**
+   * Starts a process that waits for its configuration, in a process group of its own: Ctrl-C does not reach it.
+   *
+   * @param onNotice called with a sentence when the connection to the source is lost and tried again, or there again
+   */
+  constructor(held: HeldResources, logPath: string, onNotice: (message: string) => void) {
     this.#logPath = logPath;
+    this.#onNotice = onNotice;
     const { promise, reject } = Promise.withResolvers<never>();
     this.failure = promise;
     this.#fail = reject;
@@ -120,6 +126,8 @@ export class Adapter {
         return this.#ready.resolve(message.geometry);
       case 'failed':
         return this.#ready.reject(new AdapterError(message.code, message.message));
+      case 'notice':
+        return this.#onNotice(message.message);
       case 'answer':
         return this.#answers.get(message.id)?.resolve(message.counters);
       case 'refusal':

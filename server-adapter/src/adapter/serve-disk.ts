@@ -1,5 +1,4 @@
-import { DiskError } from '@diskferry/protocol/disk';
-import { connectNbd } from '@diskferry/protocol/nbd/client';
+import { type Disk, DiskError } from '@diskferry/protocol/disk';
 import type { NbdDisk } from '@diskferry/protocol/nbd/nbd-disk';
 import { DiskferryError } from '@diskferry/system/errors';
 import { copyOnWrite } from '../disk/copy-on-write-disk.ts';
@@ -11,6 +10,7 @@ import { readAhead } from '../read-ahead/read-ahead-disk.ts';
 import type { AdapterCounters } from '../simulated-disk.ts';
 import type { AdapterConfig, DiskGeometry, TroubleCode } from './messages.ts';
 import { offerDisk } from './offer-disk.ts';
+import { type OpenedSource, openSource, type OpenSourceOptions } from './open-source.ts';
 
 /** Where copy-on-write layers grow: on a disk, because /run and /tmp are often in memory. */
 const SCRATCH_FOLDER = process.env['DISKFERRY_SCRATCH'] ?? '/var/tmp';
@@ -27,9 +27,7 @@ export interface ServedDisk {
   close(): Promise<void>;
 }
 
-export interface ServeOptions {
-  /** Gives up before the disk is ready; without effect afterwards. */
-  readonly signal: AbortSignal;
+export interface ServeOptions extends OpenSourceOptions {
   /** Called with a sentence when the disk cannot be trusted any more. */
   readonly onTrouble: (code: TroubleCode, message: string) => void;
 }
@@ -40,14 +38,20 @@ export interface ServeOptions {
  * @throws {Error} with a sentence when the source cannot be reached or used as asked
  */
 export async function serveDisk(config: AdapterConfig, options: ServeOptions): Promise<ServedDisk> {
-  const source = await connect(config, options.signal);
-  const { disk, counters, flush } = stack(source, config, options);
+  const source = await openSource(config, options);
+  try {
+    refuseReadOnly(source.disk, config);
+  } catch (error) {
+    await leave(source.disk, source);
+    throw error;
+  }
+  const { disk, counters, flush } = stack(source.disk, config, options);
 
   async function flushAndClose(): Promise<void> {
     try {
       await flush();
     } finally {
-      await disk.close();
+      await leave(disk, source);
     }
   }
 
@@ -67,19 +71,11 @@ export async function serveDisk(config: AdapterConfig, options: ServeOptions): P
   };
 }
 
-async function connect(config: AdapterConfig, starting: AbortSignal): Promise<NbdDisk> {
-  const { requestTimeoutMs } = config;
-  // The signal of a connection ends it at any time, but here only the attempt may be given up.
-  const attempt = new AbortController();
-  const giveUp = (): void => attempt.abort(starting.reason);
-  starting.addEventListener('abort', giveUp);
+async function leave(disk: Disk, source: OpenedSource): Promise<void> {
   try {
-    return await connectNbd(config.address, {
-      signal: attempt.signal,
-      ...(requestTimeoutMs === undefined ? {} : { requestTimeoutMs }),
-    });
+    await disk.close();
   } finally {
-    starting.removeEventListener('abort', giveUp);
+    await source.giveBack();
   }
 }
 
@@ -90,7 +86,6 @@ function stack(
   { onTrouble }: ServeOptions,
 ): { disk: LendingDisk } & Pick<ServedDisk, 'counters' | 'flush'> {
   const { sourceName, mode } = config;
-  refuseReadOnly(source, config);
   void source.lost.then((reason) => onTrouble('SOURCE_LOST', `${sourceName} is lost: ${reason.message}`));
 
   let firstFailure: Error | undefined;
@@ -136,6 +131,6 @@ function refuseReadOnly(source: NbdDisk, { mode, sourceName }: AdapterConfig): v
   if (mode !== 'write' || !source.readOnly) return;
   throw new DiskferryError(
     'SOURCE_READ_ONLY',
-    `${sourceName} cannot be written: its server exports it read-only; start the client with --writable`,
+    `${sourceName} cannot be written: its server exports it read-only; an imaging client in plain text must be started with --writable`,
   );
 }

@@ -1,0 +1,121 @@
+import { controlPortOf, type DiskAddress } from '@diskferry/protocol/disk-address';
+import { connectNbd } from '@diskferry/protocol/nbd/client';
+import type { NbdDisk } from '@diskferry/protocol/nbd/nbd-disk';
+import { connectReconnectingNbd } from '@diskferry/protocol/nbd/reconnecting-disk';
+import { type ConnectionSecurity, tlsOf } from '@diskferry/trust/connection-security';
+import { ClientGrant } from '../control/client-grant.ts';
+import { takeManagedGrant } from '../control/managed-grant.ts';
+import type { AccessMode } from '../simulated-disk.ts';
+import type { AdapterConfig, AdapterSource } from './messages.ts';
+
+type RemoteSource = Extract<AdapterSource, { readonly kind: 'remote' }>;
+
+/** The disk of an adapter, and the right to it. */
+export interface OpenedSource {
+  readonly disk: NbdDisk;
+  /** Gives the right to write back, if there is one. The disk must be closed before. */
+  giveBack(): Promise<void>;
+}
+
+export interface OpenSourceOptions {
+  /** Gives up the attempt; without effect afterwards. */
+  readonly signal: AbortSignal;
+  /** Called with a sentence about what happens to the connection. */
+  readonly onNotice: (message: string) => void;
+}
+
+/**
+ * Connects an adapter's source; a remote one that is lost is connected again. A disk of an imaging client that shall be
+ * written is asked for the right first.
+ *
+ * @throws {Error} with a sentence when it cannot be reached or used as asked
+ */
+export async function openSource(
+  { source, mode, requestTimeoutMs }: AdapterConfig,
+  { signal, onNotice }: OpenSourceOptions,
+): Promise<OpenedSource> {
+  signal.throwIfAborted();
+  // The signal of a connection ends it at any time, but here only the attempt may be given up.
+  const attempt = new AbortController();
+  const giveUp = (): void => attempt.abort(signal.reason);
+  signal.addEventListener('abort', giveUp);
+  const timeout = requestTimeoutMs === undefined ? {} : { requestTimeoutMs };
+  try {
+    if (source.kind === 'image') {
+      // Its server ends with the connection.
+      const disk = await connectNbd(source.address, { signal: attempt.signal, ...timeout });
+      return { disk, giveBack: async () => {} };
+    }
+    const right = await rightTo(source, mode, { signal: attempt.signal, onNotice });
+    try {
+      const tls = await tlsOf(securityOf(source));
+      const disk = await connectReconnectingNbd(right.address, {
+        signal: attempt.signal,
+        tls,
+        ...timeout,
+        ...(source.reconnectLimitMs === undefined ? {} : { reconnectLimitMs: source.reconnectLimitMs }),
+        ...(right.renew === undefined ? {} : { renewAddress: right.renew }),
+        onInterruption: ({ message }) => onNotice(message),
+      });
+      return { disk, giveBack: () => right.giveBack() };
+    } catch (error) {
+      await right.giveBack();
+      throw error;
+    }
+  } finally {
+    signal.removeEventListener('abort', giveUp);
+  }
+}
+
+/** The name under which a disk can be used as asked, and what keeps it so. */
+interface Right {
+  readonly address: DiskAddress;
+  readonly renew?: (signal: AbortSignal) => Promise<DiskAddress>;
+  giveBack(): Promise<void>;
+}
+
+async function rightTo(source: RemoteSource, mode: AccessMode, options: OpenSourceOptions): Promise<Right> {
+  if (mode === 'write' && source.managed !== undefined) return managedRight(source, options);
+  // In plain text nobody gives grants: whoever serves disks so lets everybody write to them, or nobody.
+  if (mode === 'write' && source.security?.kind === 'pinned') return clientRight(source, options);
+  return { address: source.address, giveBack: async () => {} };
+}
+
+/** From the server of this machine, which the computer has dialled; it asks again by itself. */
+async function managedRight(
+  { managed, purpose }: RemoteSource,
+  { signal, onNotice }: OpenSourceOptions,
+): Promise<Right> {
+  if (managed === undefined) throw new TypeError('only a managed computer has such a right');
+  const grant = await takeManagedGrant(managed, purpose, { signal });
+  let isOver = false;
+  void grant.ended.then(({ message }) => (isOver ? undefined : onNotice(message)));
+  return {
+    address: { transport: 'unix', socketPath: grant.socketPath, exportName: '' },
+    async giveBack() {
+      isOver = true;
+      grant.giveBack();
+    },
+  };
+}
+
+/** From the imaging client itself. */
+async function clientRight(source: RemoteSource, { signal, onNotice }: OpenSourceOptions): Promise<Right> {
+  const { address, purpose } = source;
+  if (address.transport !== 'tcp') throw new TypeError('only a client on the network gives such a right');
+  const { host, port, exportName: disk } = address;
+  const tls = await tlsOf(securityOf(source));
+  const grant = await ClientGrant.take(
+    { control: { host, port: source.controlPort ?? controlPortOf(port) }, tls, disk },
+    { ...purpose, signal, onRefusal: ({ message }) => onNotice(message) },
+  );
+  return {
+    address: { ...address, exportName: grant.exportName },
+    renew: async (signal) => ({ ...address, exportName: await grant.renew(signal) }),
+    giveBack: () => grant.giveBack(),
+  };
+}
+
+function securityOf({ security }: RemoteSource): ConnectionSecurity {
+  return security ?? { kind: 'insecure' };
+}
