@@ -9,6 +9,8 @@ export interface RichTreeOptions {
   readonly inodeFlags?: boolean;
   /** A sparse file of almost 1 TiB; ext2 and ext3 with blocks of 1 KiB end at 16 GiB. */
   readonly hugeFile?: boolean;
+  /** Minor device numbers of 20 bits; XFS has 18. */
+  readonly largeDeviceNumbers?: boolean;
 }
 
 /** A name that is not UTF-8, one with a newline and a backslash, and one as long as names can be. */
@@ -25,12 +27,12 @@ const LATE = '2038-01-20 03:14:08.987654321';
 /** Fills a folder, best the root of a file system, with every kind of file and attribute that a copy has to keep. */
 export async function makeRichTree(
   folder: string,
-  { inodeFlags = true, hugeFile = true }: RichTreeOptions = {},
+  { inodeFlags = true, hugeFile = true, largeDeviceNumbers = true }: RichTreeOptions = {},
 ): Promise<void> {
   const at = (...parts: string[]): string => join(folder, ...parts);
   await makeFiles(folder, at);
   if (hugeFile) await makeSparseFile(at('sparse of one terabyte'), TERABYTE - 4096, [300 * 1024 ** 3]);
-  await makeSpecialFiles(at);
+  await makeSpecialFiles(at, largeDeviceNumbers ? 2 ** 20 - 1 : 2 ** 18 - 1);
   await makeAttributes(at);
   await makeTimes(folder, at);
   if (inodeFlags) await makeInodeFlags(at);
@@ -81,14 +83,14 @@ function patternOf(length: number): Buffer {
   return Buffer.from(Array.from({ length }, (_, index) => (index * 31 + (index >> 8)) & 0xff));
 }
 
-async function makeSpecialFiles(at: At): Promise<void> {
+async function makeSpecialFiles(at: At, minor: number): Promise<void> {
   await symlink('plain', at('symbolic link'));
   await symlink('/nowhere/at all', at('folder', 'broken link'));
   await symlink('l'.repeat(1000), at('long link'));
   await run(['chown', '--no-dereference', '77:88', at('symbolic link')]);
   await link(at('symbolic link'), at('hard link to symbolic link'));
   await run(['mkfifo', '--mode=0640', at('fifo')]);
-  await run(['mknod', '--mode=0600', at('block device'), 'b', '259', '1048575']);
+  await run(['mknod', '--mode=0600', at('block device'), 'b', '259', String(minor)]);
   await run(['mknod', '--mode=0666', at('character device'), 'c', '1', '3']);
   await makeSocket(at('socket'));
 }

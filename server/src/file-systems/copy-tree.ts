@@ -103,5 +103,8 @@ function explain(error: unknown, source: string, destination: string): unknown {
 
 /** Nobody knows the mount points of this server: what counts is the path inside the file system. */
 function pathsInside(line: string, source: string, destination: string): string {
-  return line.replaceAll(`${source}/./`, '/').replaceAll(source, '').replaceAll(destination, '');
+  return [`${source}/.`, `${destination}/.`, source, destination].reduce(
+    (text, folder) => text.replaceAll(folder, ''),
+    line,
+  );
 }

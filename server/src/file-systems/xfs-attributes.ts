@@ -1,4 +1,4 @@
-import { link, lstat, mkdir, writeFile } from 'node:fs/promises';
+import { lstat, mkdir, writeFile } from 'node:fs/promises';
 import { run } from '@diskferry/system/run';
 import type { CopyContext } from './file-system.ts';
 import { batchesOfFiles, nullTerminated } from './inode-flags.ts';
@@ -51,7 +51,7 @@ export async function readXfsAttributes(root: string, signal?: AbortSignal): Pro
 
 /**
  * Makes the regular files that have an extent size hint before anything is copied: the hint of a file with
- * contents cannot be changed. cp writes into files that are there already.
+ * contents cannot be changed. cp writes into files that are there already, and replaces further names by links.
  */
 export async function prepareHintedFiles(
   attributes: readonly XfsAttributes[],
@@ -59,21 +59,17 @@ export async function prepareHintedFiles(
   destination: string,
   { signal }: CopyContext,
 ): Promise<void> {
-  const made = new Map<bigint, Buffer>();
-  for (const { path, extentSize } of attributes) {
-    if (extentSize === 0) continue;
-    const stats = await lstat(path, { bigint: true });
-    if (!stats.isFile()) continue;
-    const copy = inDestination(path, source, destination);
-    await mkdir(copy.subarray(0, copy.lastIndexOf('/')), { recursive: true, mode: 0o700 });
-    const other = made.get(stats.ino);
-    if (other === undefined) {
+  for (const [size, files] of Map.groupBy(attributes, ({ extentSize }) => extentSize)) {
+    if (size === 0) continue;
+    const copies: Buffer[] = [];
+    for (const { path } of files) {
+      if (!(await lstat(path)).isFile()) continue;
+      const copy = inDestination(path, source, destination);
+      await mkdir(copy.subarray(0, copy.lastIndexOf('/')), { recursive: true, mode: 0o700 });
       await writeFile(copy, '', { mode: 0o600 });
-      await apply(`extsize ${extentSize}`, [copy], signal);
-      made.set(stats.ino, copy);
-    } else {
-      await link(other, copy);
+      copies.push(copy);
     }
+    await apply(`extsize ${size}`, copies, signal);
   }
 }
 

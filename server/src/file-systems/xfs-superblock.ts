@@ -47,8 +47,8 @@ export interface XfsSuperblock {
   readonly freeBlocks: number;
   readonly uuid: string;
   readonly label: string;
-  /** 0 when the log is on another device. */
-  readonly logStart: number;
+  /** Where the log is, in bytes; 0 when it is on another device. */
+  readonly logOffset: number;
   readonly logBlocks: number;
   readonly logVersion: number;
   /** Of the log, in bytes; 0 or 1 for none. */
@@ -99,7 +99,7 @@ export function parseXfsSuperblock(sector: Buffer): XfsSuperblock {
     freeBlocks: u64(144),
     uuid: formatUuid(sector.subarray(32, 48)),
     label: sector.toString('utf8', 108, 120).replace(/\0.*$/s, ''),
-    logStart: u64(48),
+    logOffset: offsetOf(sector.readBigUInt64BE(48), sector.readUInt8(124), u32(84)) * blockBytes,
     logBlocks: u32(96),
     logVersion: (versionBits & VERSION_LOG2) === 0 ? 1 : 2,
     logStripeBytes: u32(196),
@@ -112,6 +112,12 @@ export function parseXfsSuperblock(sector: Buffer): XfsSuperblock {
       ...(version === 5 ? featuresOfVersion5(u32(212), u32(216)) : featuresOfVersion4(u32(200))),
     ],
   };
+}
+
+/** A block number has the number of the allocation group in its upper bits, for groups of a power of two. */
+function offsetOf(block: bigint, agBlocksLog: number, agBlocks: number): number {
+  const shift = BigInt(agBlocksLog);
+  return Number(block >> shift) * agBlocks + Number(block & ((1n << shift) - 1n));
 }
 
 function featuresOfVersion5(readOnlyCompatible: number, incompatible: number): string[] {

@@ -18,7 +18,9 @@ export async function readXfsUsage(device: string, agCount: number, hasReflink: 
     ...(hasReflink ? ['addr refcntroot', 'btdump'] : []),
   ]);
   const commands = queries.flat().flatMap((query) => ['-c', query]);
-  const { stdout } = await run(['xfs_db', '-r', ...commands, device]);
+  const { stdout, stderr } = await run(['xfs_db', '-r', ...commands, device]);
+  const [complaint] = /Metadata (?:CRC error|corruption) detected[^\n]*/.exec(stderr) ?? [];
+  if (complaint !== undefined) throw new FileSystemError('DAMAGED', `xfs_db says: ${complaint}`);
   return parseXfsUsage(stdout, agCount);
 }
 

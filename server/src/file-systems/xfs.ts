@@ -69,8 +69,8 @@ export async function recogniseXfs(
   };
 }
 
-function reasonAgainstFiles({ features, logStart, realtimeBlocks }: XfsSuperblock): string | undefined {
-  if (logStart === 0) return 'its log is on another device';
+function reasonAgainstFiles({ features, logOffset, realtimeBlocks }: XfsSuperblock): string | undefined {
+  if (logOffset === 0) return 'its log is on another device';
   if (realtimeBlocks > 0) return 'it has a part for real-time files, on another device';
   const bad = features.find((name) => NOT_BY_FILES[name] !== undefined);
   if (bad !== undefined) return NOT_BY_FILES[bad];
@@ -191,7 +191,24 @@ async function createXfs(
 ): Promise<void> {
   const twin = planTwin(superblock, size, await examineDestination(device, suitability));
   await run(mkfsXfsCommand(twin, device), { signal });
-  for (const difference of differences(twin, await readXfsSuperblock(device))) warn(difference);
+  const made = await readXfsSuperblock(device);
+  await emptyLog(made, device, signal);
+  for (const difference of differences(twin, made)) warn(difference);
+}
+
+/** What mkfs.xfs writes into the log stands at its beginning; the rest is zeros, which can be holes as well. */
+const LOG_HEAD_BYTES = MIB;
+
+/** Makes the zeros that mkfs.xfs fills the log with a hole again. A device without discard keeps them. */
+async function emptyLog(
+  { logOffset, logBlocks, blockBytes }: XfsSuperblock,
+  device: string,
+  signal?: AbortSignal,
+): Promise<void> {
+  const bytes = logBlocks * blockBytes - LOG_HEAD_BYTES;
+  if (bytes <= 0) return;
+  const range = ['--offset', String(logOffset + LOG_HEAD_BYTES), '--length', String(bytes)];
+  await run(['blkdiscard', ...range, device], { okExitCodes: [0, 1], signal });
 }
 
 const COMPARED = [
