@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { readFile, writeFile } from 'node:fs/promises';
 import { test } from 'node:test';
-import { settingsArchive } from '@diskferry/boot-image/initrd';
+import { settingsArchive } from '@diskferry/boot-image/settings-archive';
 import { startServing } from '@diskferry/server/serve/testing/serving';
 import { run } from '@diskferry/system/run';
 import { openSession } from '@diskferry/system/session';
@@ -28,7 +28,7 @@ test('a computer whose medium names a server dials it, and its disk is a socket 
     enrolment: serving.enrol('qemu'),
   };
   const managedInitrd = await workFile(session, 'managed.initrd');
-  await writeFile(managedInitrd, Buffer.concat([plain, settingsArchive(settings, plain.length, EPOCH)]));
+  await writeFile(managedInitrd, Buffer.concat([plain, settingsArchive(settings, EPOCH)]));
 
   await withBootedClient(
     {
