@@ -12,7 +12,7 @@ import { accepts, until } from './wait.ts';
 
 const MAIN = join(import.meta.dirname, '../../../client/src/main.ts');
 /** Runs this executable instead of the source, such as dist/imaging-client. */
-const EXECUTABLE = process.env['DISKFERRY_CLIENT'];
+export const EXECUTABLE = process.env['DISKFERRY_CLIENT'];
 
 export interface ImagingClientOptions {
   /** Block devices or plain files. */
@@ -27,6 +27,8 @@ export interface ImagingClientOptions {
   readonly host?: string;
   /** The port of the disks, a free one by default. */
   readonly port?: number;
+  /** An executable that is run instead of the source. */
+  readonly executable?: string;
   /** What comes before the program, such as `ip netns exec NAME`. */
   readonly prefix?: readonly string[];
   /** For an address that this process cannot reach. */
@@ -60,7 +62,7 @@ export async function startImagingClient(
   );
   await until('the imaging client listening', async () => {
     if (!background.isRunning()) throw new Error(`the client ended: ${background.output()}`);
-    return isReady(port);
+    return (await isReady(port)) && (await isReady(controlPort));
   });
   const granted =
     options.writable === true && certificates !== undefined
@@ -107,10 +109,10 @@ function commandLine(
   },
 ): Command {
   const { disks, writable, sectorSize, certificates, host, port, controlPort, prefix = [] } = options;
-  const { stateFolder } = options;
+  const { stateFolder, executable = EXECUTABLE } = options;
   const words = [
     ...prefix,
-    ...(EXECUTABLE === undefined ? [process.execPath, MAIN] : [EXECUTABLE]),
+    ...(executable === undefined ? [process.execPath, MAIN] : [executable]),
     ...disks.flatMap((disk) => ['--disk', disk]),
     `--listen=${host}`,
     `--port=${port}`,
