@@ -91,13 +91,13 @@ export class ServerConnection {
     this.#reader = new ChunkReader();
     secured.on('error', this.#onError);
     plain.on('close', () => secured.destroy());
-    await new Promise<void>((resolve, reject) => {
-      secured.once('secure', resolve);
-      secured.once('close', () =>
-        reject(new NbdError('NBD_LOST', 'the connection ended in the TLS handshake')),
-      );
-    });
     this.#inflow = new Inflow(secured);
+    await new Promise<void>((resolve, reject) => {
+      const lost = (): void => reject(new NbdError('NBD_LOST', 'the connection ended in the TLS handshake'));
+      secured.once('secure', resolve);
+      secured.once('end', lost);
+      secured.once('close', lost);
+    });
     return secured;
   }
 
