@@ -25,6 +25,10 @@ export interface CaptureRequest {
   readonly driver: LoopbackDriverName;
   /** A source that answers nothing for so long is gone, in ms. */
   readonly requestTimeoutMs?: number | undefined;
+  /** How long a source whose connection is lost is waited for, in ms. */
+  readonly reconnectLimitMs?: number | undefined;
+  /** Called with a sentence when the connection to the source is lost and tried again, or there again. */
+  readonly onNotice?: (message: string) => void;
   readonly signal: AbortSignal;
   /** Called once with what will be done, before anything is written; return false to stop there (dry run). */
   readonly onPlan: (plan: CapturePlan, steps: readonly Step[]) => boolean;
@@ -87,7 +91,7 @@ export async function capture(request: CaptureRequest): Promise<CaptureResult | 
 }
 
 async function attachSource(
-  { source, driver, requestTimeoutMs }: CaptureRequest,
+  { source, driver, requestTimeoutMs, reconnectLimitMs, onNotice }: CaptureRequest,
   session: Session,
   signal: AbortSignal,
 ): Promise<SimulatedDisk> {
@@ -97,6 +101,8 @@ async function attachSource(
     driver,
     signal,
     ...(requestTimeoutMs === undefined ? {} : { requestTimeoutMs }),
+    ...(reconnectLimitMs === undefined ? {} : { reconnectLimitMs }),
+    ...(onNotice === undefined ? {} : { onNotice }),
   });
 }
 

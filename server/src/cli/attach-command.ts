@@ -4,7 +4,8 @@ import { diskSourceOf } from '../attach/disk-source.ts';
 import { type CliCommand, type Invocation, JSON_OPTION, secondsOption, TIMEOUT_OPTION } from './command.ts';
 import { CONNECTION_OPTIONS, connectionToDisk } from './connection-options.ts';
 import { DRIVER_OPTION, driverOption } from './driver-option.ts';
-import { formatTable, print, printJson } from './output.ts';
+import { formatTable, print, printJson, printNote } from './output.ts';
+import { RECONNECT_OPTION, reconnectOption } from './reconnect-option.ts';
 
 export const attachCommand: CliCommand = {
   name: 'attach',
@@ -18,6 +19,7 @@ export const attachCommand: CliCommand = {
     { name: 'write', help: 'mount read-write and write to the image or disk itself' },
     JSON_OPTION,
     TIMEOUT_OPTION,
+    RECONNECT_OPTION,
     ...CONNECTION_OPTIONS,
     DRIVER_OPTION,
   ],
@@ -30,11 +32,14 @@ async function runAttach(invocation: Invocation): Promise<number> {
   const write = invocation.flags.has('write');
   const source = chosen.kind === 'remote' ? await connectionToDisk(chosen, invocation) : chosen;
   const requestTimeoutMs = secondsOption(invocation, 'timeout');
+  const reconnectLimitMs = reconnectOption(invocation);
   const attached = await attachFolder(source, folder, {
     mode: write ? 'write' : 'copy-on-write',
     driver: driverOption(invocation),
     signal: invocation.signal,
+    onNotice: printNote,
     ...(requestTimeoutMs === undefined ? {} : { requestTimeoutMs }),
+    ...(reconnectLimitMs === undefined ? {} : { reconnectLimitMs }),
   });
   if (invocation.flags.has('json')) printJson(attached);
   else show(attached);

@@ -7,6 +7,7 @@ import { type CliCommand, type Invocation, JSON_OPTION, secondsOption, TIMEOUT_O
 import { CONNECTION_OPTIONS, connectionToDisk } from './connection-options.ts';
 import { DRIVER_OPTION, driverOption } from './driver-option.ts';
 import { print, printJson, printNote } from './output.ts';
+import { RECONNECT_OPTION, reconnectOption } from './reconnect-option.ts';
 import { type Progress, startProgress } from './progress-line.ts';
 
 export const captureCommand: CliCommand = {
@@ -20,6 +21,7 @@ export const captureCommand: CliCommand = {
     { name: 'dry-run', help: 'show what would be done, write nothing' },
     JSON_OPTION,
     TIMEOUT_OPTION,
+    RECONNECT_OPTION,
     ...CONNECTION_OPTIONS,
     DRIVER_OPTION,
   ],
@@ -44,6 +46,8 @@ async function runCapture(invocation: Invocation): Promise<number> {
       image,
       driver: driverOption(invocation),
       requestTimeoutMs: secondsOption(invocation, 'timeout'),
+      reconnectLimitMs: reconnectOption(invocation),
+      onNotice: printNote,
       signal: invocation.signal,
       onPlan: (plan, steps) => {
         seen = plan;
