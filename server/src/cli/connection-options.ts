@@ -3,7 +3,7 @@ import { UsageError } from '@diskferry/system/errors';
 import type { ConnectionSecurity } from '@diskferry/trust/connection-security';
 import { normalisePairingCode } from '@diskferry/trust/pairing-code';
 import type { RemoteSource } from '../attach/disk-source.ts';
-import { pair } from '../control/pair.ts';
+import { isPaired, pair } from '../control/pair.ts';
 import { findKnownClient, type KnownClient, rememberClient } from '../identity/known-clients.ts';
 import { identityFolder, serverIdentity } from '../identity/server-identity.ts';
 import { RefusedError } from '../refused-error.ts';
@@ -68,7 +68,7 @@ export async function connectionToDisk(source: RemoteSource, invocation: Invocat
 }
 
 /**
- * Pairs with a computer and remembers its key.
+ * Pairs with a computer and remembers its key, unless both know each other already.
  *
  * @returns its fingerprint
  * @throws {TrustError} `PAIRING_FAILED`
@@ -83,10 +83,13 @@ export async function pairNow(
       `a pairing code has 8 letters and digits, as on the computer's screen, not "${code}"`,
     );
   }
-  const fingerprint = await pair({ host, port: controlPort }, code, await serverIdentity(), {
-    signal: invocation.signal,
-    timeoutMs: secondsOption(invocation, 'timeout'),
-  });
+  const target = { host, port: controlPort };
+  const identity = await serverIdentity();
+  const options = { signal: invocation.signal, timeoutMs: secondsOption(invocation, 'timeout') };
+  const known = findKnownClient({ host, port })?.fingerprint;
+  // So that a command can be given again as it was, though its code is used up.
+  if (known !== undefined && (await isPaired(target, known, identity, options))) return known;
+  const fingerprint = await pair(target, code, identity, options);
   rememberClient({ host, port, controlPort, fingerprint });
   printNote(`paired with ${host}; its key has the fingerprint ${fingerprint}`);
   return fingerprint;

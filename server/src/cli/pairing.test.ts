@@ -50,6 +50,7 @@ test('a computer is read after it was paired by its code, and its screen says so
   assert.match(paired.stdout, /disk\.img/);
   await client.shown(/Paired with: {2}127\.0\.0\.1/);
   assert.notEqual(client.code(), code);
+  assertEnded(await diskferry(...inventory, '--pair', code), 0, /^$/);
   // From now on without a code, and the port of the control channel is remembered.
   assertEnded(await diskferry('inventory', client.address), 0, /^$/);
   const disks = await diskferry('disks', client.address, '--json');

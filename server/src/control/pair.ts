@@ -8,6 +8,7 @@ import type { Identity } from '@diskferry/trust/identity';
 import { PairingServer } from '@diskferry/trust/pairing';
 import { channelExporter, clientTls } from '@diskferry/trust/secure-context';
 import { TrustError } from '@diskferry/trust/trust-error';
+import { fetchInventory } from './fetch-inventory.ts';
 
 /**
  * Pairs with an imaging client by the code on its screen: both sides know the other's key then.
@@ -48,6 +49,28 @@ export async function pair(
     throw new TrustError('PAIRING_FAILED', error.message, { cause: error });
   } finally {
     connection.close();
+  }
+}
+
+/**
+ * Whether an imaging client still has the key that was pinned, and knows this server's.
+ *
+ * @throws {DiskferryError} as openControlConnection
+ */
+export async function isPaired(
+  target: HostAddress,
+  pinned: string,
+  identity: Identity,
+  options: Omit<ControlConnectionOptions, 'tls'> = {},
+): Promise<boolean> {
+  try {
+    await fetchInventory(target, { ...options, tls: clientTls(identity, pinned) });
+    return true;
+  } catch (error) {
+    const isAnother = error instanceof TrustError && error.code === 'PEER_CHANGED';
+    const knowsUsNot = error instanceof DiskferryError && error.code === 'NOT_PAIRED';
+    if (isAnother || knowsUsNot) return false;
+    throw error;
   }
 }
 
