@@ -22,6 +22,8 @@ async function receive(message: ToAdapter): Promise<void> {
   switch (message.type) {
     case 'start':
       return start(message);
+    case 'stop-waiting':
+      return (await served)?.stopWaiting();
     case 'counters':
     case 'flush':
       return answer(message);
@@ -51,7 +53,7 @@ function notice(message: string): void {
   tell({ type: 'notice', message });
 }
 
-async function answer({ type, id }: Exclude<ToAdapter, { type: 'start' }>): Promise<void> {
+async function answer({ type, id }: Extract<ToAdapter, { id: number }>): Promise<void> {
   try {
     const disk = await served;
     if (disk === undefined) throw new Error('the adapter serves no disk yet');

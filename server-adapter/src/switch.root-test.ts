@@ -312,6 +312,23 @@ describe('a remote disk attached copy-on-write', () => {
     server.kill();
   });
 
+  test('that is away fails its readers at once when the work is interrupted', async () => {
+    await using session = openSession('test');
+    const server = await serveFile(session, emptyFile(256 * MIB));
+    const interrupted = new AbortController();
+    const noticed = Promise.withResolvers<string>();
+    const disk = await attachDisk(
+      { kind: 'remote', address: server.address },
+      { session, mode: 'copy-on-write', signal: interrupted.signal, onNotice: noticed.resolve },
+    );
+    server.kill();
+    const reading = readUntilItFails(disk.device);
+    await noticed.promise;
+    interrupted.abort(new Error('the user had enough'));
+    await assert.rejects(reading, { code: 'EIO' });
+    await disk.detach();
+  });
+
   test('is refused for writing when its server exports it read-only', async () => {
     await using session = openSession('test');
     const { address } = await serveFile(session, emptyFile(16 * MIB), { readOnly: true });

@@ -65,6 +65,8 @@ async function attach(
   );
   const device = await driver.attach(held, channel, geometry);
   options.signal?.throwIfAborted();
+  // Programs that wait for the disk cannot even be killed, so whoever interrupts the work would wait for it too.
+  options.signal?.addEventListener('abort', () => adapter.stopWaiting(), { once: true });
   return simulatedDisk(device, geometry, adapter, held);
 }
 

@@ -88,6 +88,11 @@ export class Adapter {
     await this.#ask('flush');
   }
 
+  /** From now on the disk fails where it would wait for a lost source. */
+  stopWaiting(): void {
+    if (this.#child.connected) this.#send({ type: 'stop-waiting' });
+  }
+
   /** From now on the end of the process is no failure. */
   expectEnd(): void {
     this.#endIsWanted = true;

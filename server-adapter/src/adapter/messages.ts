@@ -43,6 +43,8 @@ export interface DiskGeometry {
 
 export type ToAdapter =
   | { readonly type: 'start'; readonly config: AdapterConfig }
+  /** Nobody wants to wait for a lost source any more. */
+  | { readonly type: 'stop-waiting' }
   | { readonly type: 'counters'; readonly id: number }
   /** Bring everything written so far to stable storage, and tell whether any write failed. */
   | { readonly type: 'flush'; readonly id: number };

@@ -13,6 +13,8 @@ type RemoteSource = Extract<AdapterSource, { readonly kind: 'remote' }>;
 /** The disk of an adapter, and the right to it. */
 export interface OpenedSource {
   readonly disk: NbdDisk;
+  /** From now on the disk fails where it would wait for a lost connection. */
+  stopWaiting(reason: Error): void;
   /** Gives the right to write back, if there is one. The disk must be closed before. */
   giveBack(): Promise<void>;
 }
@@ -44,8 +46,9 @@ export async function openSource(
     if (source.kind === 'image') {
       // Its server ends with the connection.
       const disk = await connectNbd(source.address, { signal: attempt.signal, ...timeout });
-      return { disk, giveBack: async () => {} };
+      return { disk, stopWaiting: () => {}, giveBack: async () => {} };
     }
+    const waiting = new Waiting(attempt);
     const right = await rightTo(source, mode, { signal: attempt.signal, onNotice });
     try {
       const tls = await tlsOf(securityOf(source));
@@ -55,15 +58,44 @@ export async function openSource(
         ...timeout,
         ...(source.reconnectLimitMs === undefined ? {} : { reconnectLimitMs: source.reconnectLimitMs }),
         ...(right.renew === undefined ? {} : { renewAddress: right.renew }),
-        onInterruption: ({ message }) => onNotice(message),
+        onInterruption: ({ kind, message }) => {
+          waiting.changed(kind === 'lost');
+          onNotice(message);
+        },
       });
-      return { disk, giveBack: () => right.giveBack() };
+      return {
+        disk,
+        stopWaiting: (reason) => waiting.stop(reason),
+        giveBack: () => right.giveBack(),
+      };
     } catch (error) {
       await right.giveBack();
       throw error;
     }
   } finally {
     signal.removeEventListener('abort', giveUp);
+  }
+}
+
+/** Whether a disk waits for its connection, and may. */
+class Waiting {
+  readonly #life: AbortController;
+  #isLost = false;
+  #unwanted: Error | undefined;
+
+  /** @param life ends the disk */
+  constructor(life: AbortController) {
+    this.#life = life;
+  }
+
+  changed(isLost: boolean): void {
+    this.#isLost = isLost;
+    if (isLost && this.#unwanted !== undefined) this.#life.abort(this.#unwanted);
+  }
+
+  stop(reason: Error): void {
+    this.#unwanted = reason;
+    if (this.#isLost) this.#life.abort(reason);
   }
 }
 

@@ -23,6 +23,8 @@ export interface ServedDisk {
   counters(): AdapterCounters;
   /** @throws {DiskferryError} `WRITE_FAILED` when this flush or any earlier change failed */
   flush(): Promise<void>;
+  /** From now on reads and writes fail where they would wait for a lost source. */
+  stopWaiting(): void;
   /** Flushes and leaves the source; the disk may still be in use, and fails from then on. */
   close(): Promise<void>;
 }
@@ -67,6 +69,7 @@ export async function serveDisk(config: AdapterConfig, options: ServeOptions): P
     ended: channel.ended.then(close),
     counters,
     flush,
+    stopWaiting: () => source.stopWaiting(new DiskferryError('SOURCE_LOST', 'the work was interrupted')),
     close,
   };
 }
