@@ -17,7 +17,7 @@ test('a grant has a name that cannot be guessed, for its peer only', () => {
   const grants = new Grants();
   const { exportName } = grants.give(PEER, {}, REQUEST);
   assert.match(exportName, /^sda;grant=[\w-]{22}$/);
-  assert.equal(grants.find(PEER, exportName)?.job, 'deploy-7');
+  assert.equal(grants.find(PEER, exportName)?.grant.job, 'deploy-7');
   assert.equal(grants.find(OTHER, exportName), undefined);
   assert.equal(grants.find(PEER, 'sda'), undefined);
   const again = new Grants().give(PEER, {}, REQUEST);
@@ -67,13 +67,16 @@ test('a grant ends when its connection has been gone for two minutes', (context)
   assert.deepEqual(grants.list(), []);
 });
 
-test('a new connection of the same peer takes the grant over for the same job, with the same name', (context) => {
+test('a new connection of the same peer takes the grant over for the same job, with a new name', (context) => {
   const grants = startGrants(context);
   const [first, second] = [{}, {}];
   const grant = grants.give(PEER, first, REQUEST);
+  const { exportName } = grant;
   grants.connectionClosed(first);
   context.mock.timers.tick(GRACE_MS - 1);
-  assert.equal(grants.give(PEER, second, REQUEST).exportName, grant.exportName);
+  assert.equal(grants.give(PEER, second, REQUEST), grant);
+  assert.notEqual(grant.exportName, exportName);
+  for (const name of [exportName, grant.exportName]) assert.equal(grants.find(PEER, name)?.grant, grant);
   context.mock.timers.tick(GRACE_MS);
   assert.equal(grant.isActive, true);
   grants.connectionClosed(first);
@@ -84,11 +87,19 @@ test('a new connection of the same peer takes the grant over for the same job, w
 test('a new connection takes the grant over before the end of the old one is noticed', (context) => {
   const grants = startGrants(context);
   const [first, second] = [{}, {}];
-  const { exportName } = grants.give(PEER, first, REQUEST);
-  assert.equal(grants.give(PEER, second, REQUEST).exportName, exportName);
+  grants.give(PEER, first, REQUEST);
+  const { exportName } = grants.give(PEER, second, REQUEST);
   grants.connectionClosed(first);
   context.mock.timers.tick(GRACE_MS);
   assert.ok(grants.find(PEER, exportName));
+});
+
+test('a few names of a grant are known, and no more', () => {
+  const grants = new Grants();
+  const names = Array.from({ length: 20 }, () => grants.give(PEER, {}, REQUEST).exportName);
+  assert.equal(new Set(names).size, 20);
+  assert.equal(names.filter((name) => grants.find(PEER, name) !== undefined).length, 4);
+  assert.ok(grants.find(PEER, names.at(-1) ?? ''));
 });
 
 test('nobody else gets the disk during the two minutes', (context) => {

@@ -228,10 +228,11 @@ test('a paired server gets a grant, has it shown, and gives it back', async (con
   const port = await start(context, access);
   const { ask } = await connect(port, server);
   const request = { type: 'grant-write', id: 1, disk: 'sda', job: 'deploy-7', description: 'web.qcow2' };
-  const granted = await ask(request);
-  assert.equal(granted.type, 'granted');
-  assert.match((granted as { exportName: string }).exportName, /^sda;grant=/);
-  assert.deepEqual(await ask({ ...request, id: 2 }), { ...granted, id: 2 });
+  for (const id of [1, 2]) {
+    const granted = await ask({ ...request, id });
+    assert.equal(granted.type, 'granted');
+    assert.match((granted as { exportName: string }).exportName, /^sda;grant=/);
+  }
   assert.deepEqual(
     access.grants.list().map(({ disk, job, peer }) => [disk, job, peer.id, peer.name]),
     [['sda', 'deploy-7', server.fingerprint, '127.0.0.1']],

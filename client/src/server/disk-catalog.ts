@@ -59,17 +59,20 @@ function chooseDisk(name: string, { listDisks, pool, access, peer }: DiskCatalog
     return { local: plain, open: () => pool.borrow(plain, { writable: access.writable }) };
   }
   if (!isGrantName(name)) return undefined;
-  const grant = access.grants.find(peer, name);
+  const named = access.grants.find(peer, name);
   const granted = listDisks().find(
-    ({ info, generation }) => info.name === grant?.disk && generation === grant.generation,
+    ({ info, generation }) => info.name === named?.grant.disk && generation === named.grant.generation,
   );
-  if (grant === undefined || granted === undefined) {
+  if (named === undefined || granted === undefined) {
     throw new ExportRefusal(
       'the right to write under this name has ended, or was never given to this server',
     );
   }
   return {
     local: granted,
-    open: async () => grantedDisk(await pool.borrow(granted, { writable: true }), grant),
+    open: async () => {
+      await named.begin();
+      return grantedDisk(await pool.borrow(granted, { writable: true }), named);
+    },
   };
 }
