@@ -204,23 +204,23 @@ class Connection implements ControlConnection {
       return new DiskferryError(error.code, error.message, { cause: error });
     }
     const { host, port } = this.#target;
+    const isSecure = this.#socket.url.startsWith('wss:');
     return new DiskferryError(
       'CONTROL_FAILED',
-      `the control channel of ${host} port ${port} does not work: ${messageOf(error)}; ${adviceFor(error, this.#socket.url)}`,
+      `the control channel of ${host} port ${port} does not work: ${whatIsWrong(error, isSecure)}`,
       { cause: error },
     );
   }
 }
 
 /** Both sides must agree on `--insecure`, and what TLS and HTTP say about it is no help. */
-function adviceFor(error: unknown, url: string): string {
-  const { code } = error as NodeJS.ErrnoException;
-  const isSecure = url.startsWith('wss:');
-  if (isSecure && code?.startsWith('ERR_SSL_') === true) {
-    return 'if its screen says INSECURE, give --insecure here too';
+function whatIsWrong(error: unknown, isSecure: boolean): string {
+  const { code = '' } = error as NodeJS.ErrnoException;
+  if (isSecure && (code === 'EPROTO' || code.startsWith('ERR_SSL_'))) {
+    return 'it does not speak TLS; if its screen says INSECURE, give --insecure here too';
   }
-  if (!isSecure && (code === 'ECONNRESET' || code?.startsWith('HPE_') === true)) {
-    return 'if its screen does not say INSECURE, leave out --insecure here';
+  if (!isSecure && (code === 'ECONNRESET' || code.startsWith('HPE_'))) {
+    return 'it hung up; if its screen does not say INSECURE, leave out --insecure here';
   }
-  return "was that machine booted from diskferry's CD?";
+  return `${messageOf(error)}; was that machine booted from diskferry's CD?`;
 }
