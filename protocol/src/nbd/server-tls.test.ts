@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { connect as connectTcp, type Socket } from 'node:net';
-import { duplexPair, type Duplex } from 'node:stream';
 import { describe, test, type TestContext } from 'node:test';
 import { connect, type TLSSocket } from 'node:tls';
 import { INFO, OPTION, OPTION_REPLY } from './constants.ts';
@@ -34,44 +33,25 @@ const tls = (): { secureContext: ReturnType<typeof serverSecureContext>; require
 });
 
 interface Plain {
-  readonly stream: Duplex;
+  readonly stream: Socket;
   readonly client: RawClient;
   readonly ended: Promise<void>;
 }
 
-/** A client of a server over TCP or in memory, behind the greeting. */
+/** A client of a server over TCP, behind the greeting. */
 async function plain(
   t: TestContext,
   options: ServeOptions = { tls: tls() },
-  { admit = () => ({ catalog: catalogOf({ sda: memoryDisk(4096) }) }), memory = false }: Setting = {},
+  admit: Parameters<typeof serveConnection>[1] = () => ({ catalog: catalogOf({ sda: memoryDisk(4096) }) }),
 ): Promise<Plain> {
   const { promise: ended, resolve } = Promise.withResolvers<void>();
-  const serve = (stream: Duplex): void => void serveConnection(stream, admit, options).then(resolve);
-  const stream = memory ? inMemory(serve) : await overTcp(t, serve);
+  const port = await listen(t, (socket) => serveConnection(socket, admit, options).then(resolve));
+  const stream = connectTcp(port, '127.0.0.1');
   const client = new RawClient(stream);
   t.after(() => client.hangUp());
   assert.equal(toHex(await client.receive(18)), GREETING);
   client.send(encodeClientFlags(3));
   return { stream, client, ended };
-}
-
-interface Setting {
-  readonly admit?: (secured: TLSSocket | undefined) => Admission;
-  readonly memory?: boolean;
-}
-
-function inMemory(serve: (stream: Duplex) => void): Duplex {
-  const [clientSide, serverSide] = duplexPair();
-  clientSide.on('close', () => serverSide.destroy());
-  serverSide.on('close', () => clientSide.destroy());
-  serve(serverSide);
-  return clientSide;
-}
-
-async function overTcp(t: TestContext, serve: (stream: Duplex) => void): Promise<Socket> {
-  const socket = connectTcp(await listen(t, serve), '127.0.0.1');
-  await once(socket, 'connect');
-  return socket;
 }
 
 /** Goes on in TLS. */
@@ -81,9 +61,7 @@ async function secure({ stream, client }: Plain, withKey = true): Promise<TLSSoc
   return handshake(stream, withKey);
 }
 
-async function handshake(stream: Duplex, withKey = true): Promise<TLSSocket> {
-  // The raw client has waited for 'readable', which keeps the stream from flowing until the next turn of the event loop.
-  await new Promise(setImmediate);
+async function handshake(stream: Socket, withKey = true): Promise<TLSSocket> {
   const socket = connect({
     socket: stream,
     rejectUnauthorized: false,
@@ -101,19 +79,17 @@ async function assertRefused(client: RawClient, option: Uint8Array, type: number
 }
 
 describe('a server that demands TLS', () => {
-  for (const memory of [false, true]) {
-    test(`serves over TLS 1.3 ${memory ? 'in a stream of any kind' : 'over TCP'}`, async (t) => {
-      const connection = await plain(t, { tls: tls() }, { memory });
-      const secured = await secure(connection);
-      assert.equal(secured.getProtocol(), 'TLSv1.3');
-      const client = new RawClient(secured);
-      client.send(go('sda'));
-      assert.equal((await optionReplies(client)).at(-1)?.type, OPTION_REPLY.ACK);
-      await assertUsable(client);
-      client.hangUp();
-      await connection.ended;
-    });
-  }
+  test('serves over TLS 1.3', async (t) => {
+    const connection = await plain(t);
+    const secured = await secure(connection);
+    assert.equal(secured.getProtocol(), 'TLSv1.3');
+    const client = new RawClient(secured);
+    client.send(go('sda'));
+    assert.equal((await optionReplies(client)).at(-1)?.type, OPTION_REPLY.ACK);
+    await assertUsable(client);
+    client.hangUp();
+    await connection.ended;
+  });
 
   test('refuses every other option but ABORT before, known or not, and serves nothing', async (t) => {
     let asked = 0;
@@ -121,7 +97,7 @@ describe('a server that demands TLS', () => {
       asked++;
       return { catalog: catalogOf({ sda: memoryDisk(512) }) };
     };
-    const { client } = await plain(t, { tls: tls() }, { admit });
+    const { client } = await plain(t, { tls: tls() }, admit);
     for (const option of [3, 4, 6, 7, 8, 9, 10, 11, 99]) {
       await assertRefused(client, encodeOption(option, hex('00')), OPTION_REPLY.ERR_TLS_REQD);
     }
@@ -167,7 +143,7 @@ describe('a server that demands TLS', () => {
       return { refusal: 'not you' };
     };
     for (const withKey of [true, false]) {
-      const client = new RawClient(await secure(await plain(t, { tls: tls() }, { admit }), withKey));
+      const client = new RawClient(await secure(await plain(t, { tls: tls() }, admit), withKey));
       await assertRefused(client, encodeOption(OPTION.LIST), OPTION_REPLY.ERR_POLICY);
     }
     assert.deepEqual(seen, ['CN=client of the tests', undefined]);
