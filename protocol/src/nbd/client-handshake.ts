@@ -96,7 +96,9 @@ export class ClientHandshake implements Receiver {
       this.abort();
       throw this.#refused(
         'an encrypted connection',
-        refusal.type === OPTION_REPLY.ERR_UNSUP ? { ...refusal, message: 'it knows no encryption' } : refusal,
+        refusal.type === OPTION_REPLY.ERR_UNSUP
+          ? { ...refusal, message: 'it knows no encryption; pass --insecure if you trust the network' }
+          : refusal,
       );
     }
     this.#refuseLeftovers();

@@ -140,22 +140,32 @@ describe('a client that wants TLS', () => {
     assert.equal(await asked.promise, 'localhost');
   });
 
-  test('tells nothing to a server whose key is wrong', async (t) => {
-    const heard = Promise.withResolvers<Buffer>();
-    const tls = clientTls(() => new Error('the key is not the one that was pinned'));
-    const connecting = connectTo(
-      t,
-      async (socket) => {
-        const raw = await untilStartTls(socket);
-        raw.send(TLS_AGREED);
-        const secured = new TLSSocket(socket, { isServer: true, secureContext: serverSecureContext() });
-        heard.resolve(new RawClient(secured).receiveToEnd());
+  const wrong = new Error('the key is not the one that was pinned');
+  for (const [what, verify] of [
+    ['is wrong', () => wrong],
+    [
+      'cannot be checked',
+      () => {
+        throw wrong;
       },
-      { tls },
-    );
-    await assert.rejects(connecting, isNbdError('NBD_UNTRUSTED', /not the one that was pinned/));
-    assert.equal((await heard.promise).length, 0);
-  });
+    ],
+  ] as const) {
+    test(`tells nothing to a server whose key ${what}`, async (t) => {
+      const heard = Promise.withResolvers<Buffer>();
+      const connecting = connectTo(
+        t,
+        async (socket) => {
+          const raw = await untilStartTls(socket);
+          raw.send(TLS_AGREED);
+          const secured = new TLSSocket(socket, { isServer: true, secureContext: serverSecureContext() });
+          heard.resolve(new RawClient(secured).receiveToEnd());
+        },
+        { tls: clientTls(verify) },
+      );
+      await assert.rejects(connecting, isNbdError('NBD_UNTRUSTED', /not the one that was pinned/));
+      assert.equal((await heard.promise).length, 0);
+    });
+  }
 
   for (const [what, handshakeFlags] of [
     ['that does not know it', FIXED_NEWSTYLE],

@@ -44,7 +44,7 @@ export function startTls(
       reject(error);
     };
     const onSecure = (): void => {
-      const doubt = tls.verify(socket);
+      const doubt = doubtAbout(socket, tls);
       if (doubt !== undefined) {
         fail(new NbdError('NBD_UNTRUSTED', doubt.message, { cause: doubt }));
         return;
@@ -59,6 +59,14 @@ export function startTls(
     socket.on('error', onError);
     socket.on('close', onClose);
   });
+}
+
+function doubtAbout(socket: TLSSocket, tls: ClientTls): Error | undefined {
+  try {
+    return tls.verify(socket);
+  } catch (error) {
+    return error as Error;
+  }
 }
 
 /** What a TLS error means, or undefined for an error of the connection below. */
