@@ -432,6 +432,10 @@ describe('writes that were answered and not flushed', AT_ONCE, () => {
       await disk.flush();
     };
     assert.equal(await survives(t, noFlush, pretended), false);
+    assert.equal(
+      await survives(t, noFlush, (disk) => disk.write(0, Buffer.alloc(512), { fua: true })),
+      false,
+    );
   });
 });
 

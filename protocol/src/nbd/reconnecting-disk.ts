@@ -163,7 +163,8 @@ class ReconnectingDisk implements NbdDisk {
 
   async write(offset: number, data: Uint8Array, options?: { readonly fua?: boolean }): Promise<void> {
     await this.#carryOut(data.length, (disk) => disk.write(offset, data, options));
-    if (options?.fua !== true) this.#confirmed++;
+    const isOnDisk = options?.fua === true && (this.supports.fua || this.supports.flush);
+    if (!isOnDisk) this.#confirmed++;
   }
 
   async flush(): Promise<void> {
