@@ -9,6 +9,7 @@ export class ByteBudget {
   readonly pool: BufferPool;
   readonly #limit: number;
   #used = 0;
+  #shares = 0;
   /** Shares with a request that only waits for the others. */
   readonly #queue: BudgetShare[] = [];
 
@@ -24,12 +25,18 @@ export class ByteBudget {
 
   /** The part of one connection, which may use so many bytes at a time. */
   share(limit: number): BudgetShare {
+    this.#shares++;
     return new BudgetShare(limit, {
       take: (bytes) => this.#take(bytes),
       wait: (share) => this.#queue.push(share),
       giveBack: (bytes) => {
         this.#used -= bytes;
         this.#serveQueue();
+      },
+      leave: () => {
+        this.#shares--;
+        // An idle server should not keep the memory of its busiest time.
+        if (this.#shares === 0) this.pool.clear();
       },
     });
   }
@@ -62,6 +69,7 @@ interface Whole {
   take(bytes: number): boolean;
   wait(share: BudgetShare): void;
   giveBack(bytes: number): void;
+  leave(): void;
 }
 
 /** What one connection uses of a {@link ByteBudget}. Its requests get memory in the order in which they ask. */
@@ -102,7 +110,9 @@ export class BudgetShare {
 
   /** Refuses whoever waits or comes later. What is in use must still be given back. */
   close(): void {
+    if (this.#closed) return;
     this.#closed = true;
+    this.#whole.leave();
     for (const { settle } of this.#requests.splice(0)) settle(false);
   }
 

@@ -190,11 +190,7 @@ describe('a server that demands TLS', () => {
   test('closes the disk when the connection is cut', async (t) => {
     const closed = Promise.withResolvers<void>();
     const disk = altered(memoryDisk(512), { close: async () => closed.resolve() });
-    const connection = await plain(
-      t,
-      { tls: tls() },
-      { admit: () => ({ catalog: catalogOf({ sda: disk }) }) },
-    );
+    const connection = await plain(t, { tls: tls() }, () => ({ catalog: catalogOf({ sda: disk }) }));
     const client = new RawClient(await secure(connection));
     client.send(go('sda'));
     await optionReplies(client);

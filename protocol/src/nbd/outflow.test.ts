@@ -1,0 +1,118 @@
+import assert from 'node:assert/strict';
+import { Duplex } from 'node:stream';
+import { describe, test } from 'node:test';
+import { Outflow } from './outflow.ts';
+
+/** A stream that takes each message only when the test lets it. */
+class Slow {
+  readonly taken: string[] = [];
+  readonly outflow: Outflow;
+  readonly stream: Duplex;
+  #callback: (() => void) | undefined;
+
+  constructor() {
+    this.stream = new Duplex({
+      read: () => {},
+      write: (bytes: Buffer, _encoding, callback) => {
+        this.taken.push(bytes.toString());
+        this.#callback = callback;
+      },
+    });
+    this.stream.on('error', () => {});
+    this.outflow = new Outflow(this.stream);
+  }
+
+  async let(): Promise<void> {
+    await settled();
+    this.#callback?.();
+    await settled();
+  }
+}
+
+const settled = async (): Promise<void> => {
+  for (let turn = 0; turn < 3; turn++) await new Promise((resolve) => setImmediate(resolve));
+};
+const bytes = (text: string): Buffer => Buffer.from(text);
+
+describe('the outflow of a connection', () => {
+  test('sends in order, and tells when each message has left', async () => {
+    const slow = new Slow();
+    const left: string[] = [];
+    slow.outflow.send(bytes('a'), () => left.push('a'));
+    slow.outflow.send(bytes('b'), () => left.push('b'));
+    assert.equal(slow.outflow.idle, false);
+    assert.deepEqual(slow.outflow.progress, { left: 0, pending: true });
+    await slow.let();
+    assert.deepEqual(left, ['a']);
+    await slow.let();
+    assert.deepEqual(left, ['a', 'b']);
+    assert.deepEqual(slow.taken, ['a', 'b']);
+    assert.deepEqual(slow.outflow.progress, { left: 2, pending: false });
+    assert.equal(slow.outflow.idle, true);
+  });
+
+  test('lets nothing come between the parts of a message', async () => {
+    const slow = new Slow();
+    assert.equal(await slow.outflow.hold(), true);
+    slow.outflow.sendHeld(bytes('1'));
+    slow.outflow.send(bytes('other'));
+    slow.outflow.sendHeld(bytes('2'));
+    slow.outflow.release();
+    for (let count = 0; count < 3; count++) await slow.let();
+    assert.deepEqual(slow.taken, ['1', '2', 'other']);
+  });
+
+  test('gives the stream to one after the other, in the order in which they ask', async () => {
+    const slow = new Slow();
+    const log: string[] = [];
+    await slow.outflow.hold();
+    const hold = async (name: string): Promise<void> => {
+      assert.equal(await slow.outflow.hold(), true);
+      log.push(name);
+    };
+    void hold('first');
+    void hold('second');
+    await settled();
+    assert.deepEqual(log, []);
+    slow.outflow.release();
+    await settled();
+    assert.deepEqual(log, ['first']);
+    slow.outflow.release();
+    await settled();
+    assert.deepEqual(log, ['first', 'second']);
+  });
+
+  test('who wants to be alone waits until all that was sent has left', async () => {
+    const slow = new Slow();
+    slow.outflow.send(bytes('a'));
+    let alone = false;
+    void slow.outflow.hold({ alone: true }).then(() => (alone = true));
+    slow.outflow.send(bytes('b'));
+    await settled();
+    assert.equal(alone, false);
+    await slow.let();
+    assert.equal(alone, true);
+    assert.deepEqual(slow.taken, ['a']);
+    slow.outflow.release();
+    await settled();
+    assert.deepEqual(slow.taken, ['a', 'b']);
+  });
+
+  test('lets go of everything when the stream breaks', async () => {
+    const slow = new Slow();
+    const log: string[] = [];
+    slow.outflow.send(bytes('a'), () => log.push('a'));
+    await slow.outflow.hold();
+    slow.outflow.send(bytes('b'), () => log.push('b'));
+    void slow.outflow.hold().then((granted) => log.push(`hold ${granted}`));
+    await settled();
+    slow.stream.destroy();
+    await settled();
+    assert.deepEqual(log.toSorted(), ['a', 'b', 'hold false']);
+    assert.equal(slow.outflow.gone, true);
+    assert.equal(await slow.outflow.hold(), false);
+    await slow.outflow.sent(bytes('c'));
+    await slow.outflow.sentHeld(bytes('d'));
+    assert.deepEqual(slow.taken, ['a']);
+  });
+});
