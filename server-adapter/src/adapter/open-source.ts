@@ -4,7 +4,12 @@ import type { NbdDisk } from '@diskferry/protocol/nbd/nbd-disk';
 import { connectReconnectingNbd } from '@diskferry/protocol/nbd/reconnecting-disk';
 import { type ConnectionSecurity, tlsOf } from '@diskferry/trust/connection-security';
 import { ClientGrant } from '../control/client-grant.ts';
-import { takeManagedGrant } from '../control/managed-grant.ts';
+import {
+  type GrantPurpose,
+  type ManagedDiskName,
+  type ManagedGrant,
+  takeManagedGrant,
+} from '../control/managed-grant.ts';
 import type { AccessMode } from '../simulated-disk.ts';
 import type { AdapterConfig, AdapterSource } from './messages.ts';
 
@@ -107,26 +112,45 @@ interface Right {
 }
 
 async function rightTo(source: RemoteSource, mode: AccessMode, options: OpenSourceOptions): Promise<Right> {
-  if (mode === 'write' && source.managed !== undefined) return managedRight(source, options);
+  if (mode === 'write' && source.managed !== undefined) {
+    return managedRight(source.managed, source.purpose, options);
+  }
   // In plain text nobody gives grants: whoever serves disks so lets everybody write to them, or nobody.
   if (mode === 'write' && source.security?.kind === 'pinned') return clientRight(source, options);
   return { address: source.address, giveBack: async () => {} };
 }
 
-/** From the server of this machine, which the computer has dialled; it asks again by itself. */
+/**
+ * From the server of this machine, which the computer has dialled. It asks that computer again by itself; if the server was
+ * started anew, it is asked again here.
+ */
 async function managedRight(
-  { managed, purpose }: RemoteSource,
+  managed: ManagedDiskName,
+  purpose: GrantPurpose,
   { signal, onNotice }: OpenSourceOptions,
 ): Promise<Right> {
-  if (managed === undefined) throw new TypeError('only a managed computer has such a right');
-  const grant = await takeManagedGrant(managed, purpose, { signal });
+  let current: ManagedGrant | undefined;
   let isOver = false;
-  void grant.ended.then(({ message }) => (isOver ? undefined : onNotice(message)));
+  async function address(signal: AbortSignal): Promise<DiskAddress> {
+    const grant = current ?? (await takeManagedGrant(managed, purpose, { signal }));
+    if (current === undefined) watch(grant);
+    return { transport: 'unix', socketPath: grant.socketPath, exportName: '' };
+  }
+  function watch(grant: ManagedGrant): void {
+    current = grant;
+    void grant.ended.then(({ message }) => {
+      current = undefined;
+      return isOver ? undefined : onNotice(message);
+    });
+    // It was given back while it was asked for.
+    if (isOver) grant.giveBack();
+  }
   return {
-    address: { transport: 'unix', socketPath: grant.socketPath, exportName: '' },
+    address: await address(signal),
+    renew: address,
     async giveBack() {
       isOver = true;
-      grant.giveBack();
+      current?.giveBack();
     },
   };
 }

@@ -4,6 +4,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import {
   closeSync,
+  fsyncSync,
   mkdtempSync,
   openSync,
   readdirSync,
@@ -23,7 +24,7 @@ import { takeManagedGrant } from '@diskferry/server-adapter/control/managed-gran
 import type { DiskferryError } from '@diskferry/system/errors';
 import { run, runJson } from '@diskferry/system/run';
 import { createAuthority } from '@diskferry/trust/authority';
-import { runCli, startCli } from '../testing/cli-process.ts';
+import { type CliProcess, runCli, startCli } from '../testing/cli-process.ts';
 import type { ManagedComputer } from './managed-computer.ts';
 import { interfacePath } from './run-folder.ts';
 import { enrolmentsOf } from './serve.ts';
@@ -256,7 +257,7 @@ test('serve, enrol, computers and disks@COMPUTER work together as commands', asy
   const port = Number((await serve.printed(/dial port (\d+)/))[1]);
   const secret = readFileSync(enrolment, 'utf8').trim();
   const diskPath = makeDisk(4 * MIB);
-  startManagedClient(context, { port, authorityFile: ca, secret, disks: [diskPath] });
+  const client = startManagedClient(context, { port, authorityFile: ca, secret, disks: [diskPath] });
   await serve.printed(/connected from 127\.0\.0\.1, admitted by lab/);
   const listed = await runCli(['computers', '--json'], { env });
   const [computer] = JSON.parse(listed.stdout) as ManagedComputer[];
@@ -276,6 +277,20 @@ test('serve, enrol, computers and disks@COMPUTER work together as commands', asy
   const { device } = JSON.parse(attached.stdout) as { device: string };
   assert.equal(sha256(device), sha256(diskPath));
   assert.equal((await runCli(['detach', mounted], { env })).exitCode, 0);
+
+  const written = randomBytes(4096);
+  const writable = await runCli(['attach', entry.address, mounted, '--write', '--json'], { env });
+  assert.equal(writable.exitCode, 0, writable.stderr);
+  await client.shows(/WRITES to disk/);
+  const simulated = openSync((JSON.parse(writable.stdout) as { device: string }).device, 'r+');
+  writeSync(simulated, written, 0, written.length, MIB);
+  closeSync(simulated);
+  assert.equal((await runCli(['detach', mounted], { env })).exitCode, 0);
+  assert.ok(
+    readFileSync(diskPath)
+      .subarray(MIB, MIB + written.length)
+      .equals(written),
+  );
   const missing = await runCli(['attach', `sdz@${name}`, mounted], { env });
   assert.equal(missing.exitCode, 2);
   assert.match(missing.stderr, /has no disk sdz; it has: disk/);
@@ -306,4 +321,44 @@ test('a server that is ended ends the grants that it holds', async (context) => 
   const grant = await takeManagedGrant(wanted, { job: '1', description: 'test' });
   await serving.stop();
   await grant.ended;
+});
+
+test('a disk is written on after the server of its grant was killed and started anew', async (context) => {
+  const state = mkdtempSync(join(folder, 'restart-'));
+  const env = { DISKFERRY_STATE: join(state, 'state'), DISKFERRY_RUN: join(state, 'run') };
+  const enrolled = await runCli(['enrol', 'lab', '--folder', join(state, 'media'), '--json'], { env });
+  const { ca, enrolment } = JSON.parse(enrolled.stdout) as { ca: string; enrolment: string };
+  const start = (port: string): CliProcess => {
+    const serve = startCli(['serve', '--listen', '127.0.0.1', '--port', port], { env });
+    context.after(() => serve.signalGroup('SIGKILL'));
+    return serve;
+  };
+  const first = start('0');
+  const port = (await first.printed(/dial port (\d+)/))[1] ?? '';
+  const diskPath = makeDisk(4 * MIB);
+  const secret = readFileSync(enrolment, 'utf8').trim();
+  startManagedClient(context, { port: Number(port), authorityFile: ca, secret, disks: [diskPath] });
+  await first.printed(/connected from/);
+  const [computer] = JSON.parse((await runCli(['computers', '--json'], { env })).stdout) as ManagedComputer[];
+  const address = `${computer?.disks[0]?.name}@${computer?.name}`;
+  const mounted = join(state, 'mounted');
+  const attached = await runCli(['attach', address, mounted, '--write', '--json'], { env });
+  assert.equal(attached.exitCode, 0, attached.stderr);
+  const device = openSync((JSON.parse(attached.stdout) as { device: string }).device, 'r+');
+  first.signalGroup('SIGKILL');
+  await first.ended;
+  const second = start(port);
+  const written = randomBytes(4096);
+  // Waits as long as it takes: the file system would see a delay.
+  writeSync(device, written, 0, written.length, 2 * MIB);
+  fsyncSync(device);
+  closeSync(device);
+  assert.ok(
+    readFileSync(diskPath)
+      .subarray(2 * MIB, 2 * MIB + written.length)
+      .equals(written),
+  );
+  assert.equal((await runCli(['detach', mounted], { env })).exitCode, 0);
+  second.signalGroup('SIGINT');
+  assert.equal((await second.ended).exitCode, 0);
 });
