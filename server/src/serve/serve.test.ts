@@ -250,6 +250,13 @@ test('a second server with the same run folder is refused and harms nothing', as
   assert.ok(existsSync(computer?.disks[0]?.socket ?? ''));
 });
 
+test('a run folder that cannot be used is refused with what to do', async (context) => {
+  const { stateFolder, authorityFile } = await startServing(context);
+  const runFolder = join(authorityFile, 'below-a-file');
+  const starting = startServer({ stateFolder, runFolder, port: 0, hosts: [], log: () => {} });
+  await assert.rejects(starting, { code: 'RUN_FOLDER', message: /be root, or set DISKFERRY_RUN/ });
+});
+
 test('what a killed server left is replaced', async (context) => {
   const serving = await startServing(context);
   await serving.restart();

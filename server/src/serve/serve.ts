@@ -1,7 +1,8 @@
-import { mkdirSync } from 'node:fs';
+import { accessSync, constants, mkdirSync } from 'node:fs';
 import { hostname, networkInterfaces } from 'node:os';
 import { join } from 'node:path';
 import { issueCertificate } from '@diskferry/trust/authority';
+import { messageOf } from '@diskferry/system/errors';
 import { RefusedError } from '../refused-error.ts';
 import { loadOrCreateAuthority } from './authority.ts';
 import { Channels } from './channels.ts';
@@ -49,16 +50,16 @@ export function enrolmentsOf(stateFolder: string): Enrolments {
 /**
  * Lets imaging clients dial in, and offers their disks to programs of this machine.
  *
- * @throws {RefusedError} `SERVE_RUNS` when another one uses the same run folder
+ * @throws {RefusedError} `SERVE_RUNS` when another one uses the same run folder, `RUN_FOLDER` when it cannot be used
  * @throws {DiskferryError} `AUTHORITY_DAMAGED`, `LISTEN_FAILED`, `SOCKET_FAILED`
  */
 export async function startServer(options: ServeOptions): Promise<ImagingServer> {
   const { stateFolder, runFolder, log } = options;
+  makeRunFolder(runFolder);
   const path = interfacePath(runFolder);
   if ((await listComputers(path)) !== undefined) {
     throw new RefusedError('SERVE_RUNS', `another "diskferry serve" uses ${runFolder}; end it first`);
   }
-  mkdirSync(runFolder, { recursive: true, mode: 0o700 });
   const hosts = [...new Set([...options.hosts, ...ownHosts()])];
   const authority = await loadOrCreateAuthority(authorityFolder(stateFolder));
   const identity = await issueCertificate(authority, { commonName: 'diskferry server', hosts });
@@ -103,6 +104,19 @@ export async function startServer(options: ServeOptions): Promise<ImagingServer>
       await gate.close();
     },
   };
+}
+
+function makeRunFolder(folder: string): void {
+  try {
+    mkdirSync(folder, { recursive: true, mode: 0o700 });
+    accessSync(folder, constants.W_OK);
+  } catch (cause) {
+    throw new RefusedError(
+      'RUN_FOLDER',
+      `sockets cannot be made in ${folder}: ${messageOf(cause)}; be root, or set DISKFERRY_RUN to a folder of your own`,
+      { cause },
+    );
+  }
 }
 
 /** What this machine is called and reached by now. */
