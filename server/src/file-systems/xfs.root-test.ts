@@ -59,7 +59,7 @@ for (const [name, size] of [
     const bench = openWorkbench(t);
     const source = await makeXfs(bench, '-m rmapbt=1', async (folder) => {
       // The last files lie behind the end of the destination.
-      await writeFile(join(folder, 'filler'), randomBytes(230 * MIB));
+      await run(['fallocate', '--length', String(230 * MIB), join(folder, 'filler')]);
       await makeRichXfs(folder);
       await rm(join(folder, 'filler'));
     });
@@ -166,8 +166,7 @@ test('a log that was not replayed and files that were deleted while open are put
   await orphan.sync();
   await run(['sync', '--file-system', folder]);
   const [crashedFile, referenceFile] = [bench.file('crashed', SIZE), bench.file('reference', SIZE)];
-  await copyFile(source.file, crashedFile);
-  await copyFile(source.file, referenceFile);
+  for (const copy of [crashedFile, referenceFile]) await run(['cp', '--sparse=always', source.file, copy]);
   await orphan.close();
   await bench.unmount(folder);
 
@@ -180,8 +179,9 @@ test('a log that was not replayed and files that were deleted while open are put
 test('an XFS is copied while another one of its UUID is mounted on the server', async (t) => {
   const bench = openWorkbench(t);
   const source = await makeXfs(bench, '', (folder) => writeFile(join(folder, 'file'), 'text'));
-  await copyFile(source.file, bench.file('other', SIZE));
-  await bench.mount(await bench.loop(join(bench.folder, 'other')));
+  const other = bench.file('other', SIZE);
+  await run(['cp', '--sparse=always', source.file, other]);
+  await bench.mount(await bench.loop(other));
   const { destination } = await copyWhole(bench, source.device, SIZE);
   assert.deepEqual(await compareDevices(bench, source.device, destination), []);
 });
