@@ -30,8 +30,13 @@ function imageFiles({ folder }: SetUp): string[] {
 }
 
 /** Starts a capture that is slow enough to break in, and waits until it copies files. */
-async function captureUntilCopying(test: TestContext, place: SetUp): Promise<CliProcess> {
-  const cli = startCli(['capture', '--insecure', place.address, place.image], { env: place.env });
+async function captureUntilCopying(
+  test: TestContext,
+  place: SetUp,
+  options: readonly string[] = [],
+): Promise<CliProcess> {
+  const words = ['capture', '--insecure', ...options, place.address, place.image];
+  const cli = startCli(words, { env: place.env });
   test.after(() => cli.signalGroup('SIGKILL'));
   await cli.printed(/partition 1: make ext4/);
   return cli;
@@ -131,7 +136,7 @@ test('the next start of diskferry releases what a killed one left', async (t) =>
 
 test('a source that disappears in the middle ends the capture with its reason', async (t) => {
   const place = await setUp(t, { bytesPerSecond: 4 * MIB });
-  const cli = await captureUntilCopying(t, place);
+  const cli = await captureUntilCopying(t, place, ['--reconnect', '2']);
   const processes = heldProcesses(place.runFolder);
   place.killServer();
   assertRefused(await cli.ended, 1, /connection|lost|closed|gone/i);

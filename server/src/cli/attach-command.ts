@@ -1,6 +1,7 @@
 import { formatBytes } from '@diskferry/system/units';
 import { type AttachedDisk, attachFolder } from '../attach/attach-folder.ts';
 import { diskSourceOf } from '../attach/disk-source.ts';
+import { requireRoot } from '../refused-error.ts';
 import { type CliCommand, type Invocation, JSON_OPTION, secondsOption, TIMEOUT_OPTION } from './command.ts';
 import { CONNECTION_OPTIONS, connectionToDisk } from './connection-options.ts';
 import { DRIVER_OPTION, driverOption } from './driver-option.ts';
@@ -28,6 +29,8 @@ export const attachCommand: CliCommand = {
 
 async function runAttach(invocation: Invocation): Promise<number> {
   const [text, folder] = invocation.positionals as [string, string];
+  // Before a code is used up.
+  requireRoot('attaching a disk');
   const chosen = await diskSourceOf(text);
   const write = invocation.flags.has('write');
   const source = chosen.kind === 'remote' ? await connectionToDisk(chosen, invocation) : chosen;

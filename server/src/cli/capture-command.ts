@@ -3,6 +3,7 @@ import { remoteSourceOf } from '../attach/disk-source.ts';
 import { type CaptureResult, capture } from '../capture/capture.ts';
 import type { CapturePlan } from '../capture/capture-plan.ts';
 import type { Step } from '../capture/step.ts';
+import { requireRoot } from '../refused-error.ts';
 import { type CliCommand, type Invocation, JSON_OPTION, secondsOption, TIMEOUT_OPTION } from './command.ts';
 import { CONNECTION_OPTIONS, connectionToDisk } from './connection-options.ts';
 import { DRIVER_OPTION, driverOption } from './driver-option.ts';
@@ -37,6 +38,8 @@ async function runCapture(invocation: Invocation): Promise<number> {
     warnings.push(message);
     printNote(`warning: ${message}`);
   };
+  // Before a code is used up.
+  requireRoot('a capture');
   const source = await connectionToDisk(await remoteSourceOf(address), invocation);
   let seen: CapturePlan | undefined;
   let progress: Progress | undefined;

@@ -40,12 +40,12 @@ export async function connectionTo(address: HostAddress, invocation: Invocation)
   const { flags, values } = invocation;
   const code = values.get('pair');
   const chosenPort = portOption(invocation, 'control-port');
-  const known = findKnownClient(address);
-  const controlPort = chosenPort ?? known?.controlPort ?? controlPortOf(address.port);
   if (flags.has('insecure')) {
     if (values.has('pair')) throw new UsageError('--pair and --insecure exclude each other');
-    return { security: { kind: 'insecure' }, controlPort };
+    return { security: { kind: 'insecure' }, controlPort: chosenPort ?? controlPortOf(address.port) };
   }
+  const known = findKnownClient(address);
+  const controlPort = chosenPort ?? known?.controlPort ?? controlPortOf(address.port);
   if (code !== undefined) {
     const fingerprint = await pairNow({ ...address, controlPort }, code, invocation);
     return { security: pinned(fingerprint), controlPort };

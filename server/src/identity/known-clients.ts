@@ -32,14 +32,20 @@ const readClient = read.object<KnownClient>({
  * The client that is known at an address. One file each, so that programs that pair at the same time do not lose each
  * other's.
  *
- * @throws {DiskferryError} `STATE_DAMAGED`
+ * @throws {DiskferryError} `STATE_DAMAGED`, `STATE_DENIED`
  */
 export function findKnownClient(address: HostAddress, folder = clientsFolder()): KnownClient | undefined {
   const path = join(folder, fileName(address));
   try {
     return readClient(JSON.parse(readFileSync(path, 'utf8')), path);
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT') return undefined;
+    if (code === 'EACCES') {
+      throw new DiskferryError('STATE_DENIED', `this user may not read ${path}; try: sudo diskferry …`, {
+        cause: error,
+      });
+    }
     throw new DiskferryError(
       'STATE_DAMAGED',
       `${path} cannot be used: ${messageOf(error)}; remove it and pair again with --pair CODE`,
