@@ -1,8 +1,10 @@
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createSecureContext } from 'node:tls';
 import type { ClientTls } from '@diskferry/protocol/nbd/client-tls';
 import { createAuthority, issueCertificate } from '@diskferry/trust/authority';
+import type { ConnectionSecurity } from '@diskferry/trust/connection-security';
+import { fingerprintOf } from '@diskferry/trust/fingerprint';
 
 const HOSTS = ['localhost', '127.0.0.1'];
 
@@ -40,4 +42,15 @@ export function clientTlsOf({ folder }: Certificates): ClientTls {
     }),
     verify: (socket) => (socket.authorized ? undefined : socket.authorizationError),
   };
+}
+
+/** The same for an adapter process, which pins the server's key. */
+export function pinnedTo({ folder }: Certificates): ConnectionSecurity {
+  const identityFolder = join(folder, 'identity');
+  mkdirSync(identityFolder, { recursive: true });
+  // Named as an identity of our own is.
+  copyFileSync(join(folder, 'client-cert.pem'), join(identityFolder, 'certificate.pem'));
+  copyFileSync(join(folder, 'client-key.pem'), join(identityFolder, 'key.pem'));
+  const fingerprint = fingerprintOf(readFileSync(join(folder, 'server-cert.pem')));
+  return { kind: 'pinned', identityFolder, fingerprint };
 }
