@@ -11,10 +11,11 @@ import { NbdError, protocolError } from './nbd-error.ts';
 import { RemoteDisk, type RemoteDiskContext } from './remote-disk.ts';
 
 export interface ConnectOptions {
-  /** A server that owes an answer and sends nothing for so long is lost, in ms. */
+  /**
+   * A server that owes an answer and sends nothing for so long, in ms, is asked for a sign of life. Without one it is lost
+   * after the same time again, or 10 s; with one its disk is given some minutes.
+   */
   readonly requestTimeoutMs?: number;
-  /** Asked when that time has passed: if the server lives in spite of it, its disk is given some minutes more. */
-  readonly isAlive?: () => Promise<boolean>;
   /** Time to connect and to agree on the export, in ms. */
   readonly connectTimeoutMs?: number;
   /** The connection is encrypted, or not made; plain without it. */
@@ -105,7 +106,7 @@ async function enterExport(
   const contexts = headers === 'simple' ? {} : await agreeOnContexts(handshake, exportName);
   const description = await handshake.enter(exportName);
   if (!handshake.reader.isEmpty) throw protocolError('it replies before it was asked');
-  const { requestTimeoutMs = REQUEST_TIMEOUT_MS, isAlive, signal } = options;
+  const { requestTimeoutMs = REQUEST_TIMEOUT_MS, signal } = options;
   const { reader } = handshake;
   return new RemoteDisk({
     link,
@@ -115,7 +116,6 @@ async function enterExport(
     headers,
     ...contexts,
     requestTimeoutMs,
-    isAlive,
     signal,
   });
 }

@@ -6,7 +6,6 @@ import { BackOff } from './back-off.ts';
 import { type ConnectOptions, connectNbd } from './client.ts';
 import { describeServer } from './client-link.ts';
 import { ConnectionGroup } from './connection-group.ts';
-import { livenessOf } from './liveness.ts';
 import type { NbdDisk } from './nbd-disk.ts';
 import { NbdError } from './nbd-error.ts';
 import type { RemoteDisk } from './remote-disk.ts';
@@ -72,15 +71,13 @@ async function dial(
   { connections = 1, ...options }: ReconnectOptions,
   before?: DiskFacts,
 ): Promise<ConnectionGroup> {
-  let facts = before;
-  const isAlive = livenessOf(address, options, () => facts);
-  const connect = (): Promise<RemoteDisk> => connectNbd(address, { ...options, isAlive });
-  const first = await connect();
+  const first = await connectNbd(address, options);
   const disks: [RemoteDisk, ...RemoteDisk[]] = [first];
   try {
-    facts ??= factsOf(first);
+    const facts = before ?? factsOf(first);
     const more = first.supports.multiConnection ? connections - 1 : 0;
-    for (const attempt of await Promise.allSettled(Array.from({ length: more }, connect))) {
+    const attempts = Array.from({ length: more }, () => connectNbd(address, options));
+    for (const attempt of await Promise.allSettled(attempts)) {
       if (attempt.status === 'fulfilled') disks.push(attempt.value);
     }
     for (const disk of disks) refuseOtherDisk(disk, facts);

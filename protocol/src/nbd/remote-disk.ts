@@ -21,6 +21,8 @@ const MAX_RANGE_BYTES = 1024 * 1024 * 1024;
  * 30 s, and tries it six times), and the error that comes at last is worth more than a lost connection.
  */
 const MAX_SILENCE_MS = 300_000;
+/** How long it may take over a sign of life, in ms, if it is usually given more. */
+const SIGN_OF_LIFE_MS = 10_000;
 
 interface Pending extends PendingRequest {
   readonly length: number;
@@ -38,7 +40,6 @@ export interface RemoteDiskContext {
   /** The number of the metadata context `base:allocation`, if it was agreed on. */
   readonly allocationContext?: number;
   readonly requestTimeoutMs: number;
-  readonly isAlive: (() => Promise<boolean>) | undefined;
   readonly signal: AbortSignal | undefined;
 }
 
@@ -63,8 +64,10 @@ export class RemoteDisk implements NbdDisk, Receiver {
   readonly #signal: AbortSignal | undefined;
   readonly #onAbort: () => void;
   #reportLoss: (reason: Error) => void = () => {};
-  /** Time limits that have passed since the server last said something that it owed. */
-  #silences = 0;
+  /** The server was asked for a sign of life, and has said nothing since. */
+  #isAsked = false;
+  /** When the last answer came that was owed, or the first one became due, by `performance.now`. */
+  #lastAnswer = 0;
   #lastCookie = 0n;
   #endReason: Error | undefined;
   #closed: Promise<void> | undefined;
@@ -98,7 +101,7 @@ export class RemoteDisk implements NbdDisk, Receiver {
     this.#decoder = new ReplyDecoder(context.reader, this.#requests, context);
     this.#watch = new SilenceWatch({
       timeoutMs: requestTimeoutMs,
-      onSilence: () => void this.#heardNothing(context),
+      onSilence: () => this.#heardNothing(requestTimeoutMs),
     });
     this.#signal = context.signal;
     this.#onAbort = () => link.fail(context.signal?.reason as Error);
@@ -221,9 +224,10 @@ export class RemoteDisk implements NbdDisk, Receiver {
 
   #takeAnswers(): void {
     this.#watch.heard();
-    this.#silences = 0;
+    this.#isAsked = false;
     for (let answer = this.#decoder.next(); answer !== undefined; answer = this.#decoder.next()) {
       this.#requests.delete(answer.cookie);
+      if (answer.pending.offset < this.size) this.#lastAnswer = performance.now();
       this.#link.trace?.(`< ${describeAnswer(answer)}`);
       if (answer.error === undefined) answer.pending.resolve(answer.pending);
       else answer.pending.reject(this.#requestError(answer));
@@ -231,15 +235,18 @@ export class RemoteDisk implements NbdDisk, Receiver {
     if (this.#requests.size === 0) this.#watch.satisfied();
   }
 
-  /** The server owes an answer for a whole time limit, or for several. */
-  async #heardNothing({ requestTimeoutMs, isAlive }: RemoteDiskContext): Promise<void> {
-    const silences = ++this.#silences;
-    const silenceMs = silences * requestTimeoutMs;
-    const mayWait = isAlive !== undefined && silenceMs < MAX_SILENCE_MS && (await isAlive());
-    if (this.#endReason !== undefined || this.#closed !== undefined) return;
-    const hasSpoken = this.#silences !== silences;
-    if (!mayWait && !hasSpoken) this.#link.fail(silent(this.#link.peer, silenceMs));
-    else if (this.#requests.size > 0) this.#watch.expect();
+  /** The server owes answers and says nothing. */
+  #heardNothing(timeoutMs: number): void {
+    const silenceMs = performance.now() - this.#lastAnswer;
+    if (this.#isAsked || silenceMs >= MAX_SILENCE_MS) {
+      this.#link.fail(silent(this.#link.peer, silenceMs));
+      return;
+    }
+    this.#isAsked = true;
+    this.#watch.expect(Math.min(timeoutMs, SIGN_OF_LIFE_MS));
+    // Nothing lies behind the end of the disk, and servers say so without looking.
+    const target = Buffer.alloc(this.#minimum);
+    this.#request(COMMAND.READ, this.size, this.#minimum, { target }).catch(() => {});
   }
 
   #request(
@@ -254,7 +261,10 @@ export class RemoteDisk implements NbdDisk, Receiver {
         return;
       }
       const cookie = ++this.#lastCookie;
-      if (this.#requests.size === 0) this.#watch.expect();
+      if (this.#requests.size === 0) {
+        this.#lastAnswer = performance.now();
+        this.#watch.expect();
+      }
       this.#requests.set(cookie, { type, offset, length, target, resolve, reject });
       const request = { flags, type, cookie, offset, length };
       this.#link.trace?.(`> ${describeRequest(request)}`);
@@ -370,10 +380,10 @@ async function all(requests: readonly Promise<unknown>[]): Promise<void> {
   if (failure !== undefined) throw failure.reason;
 }
 
-function silent(peer: string, timeoutMs: number): NbdError {
+function silent(peer: string, silenceMs: number): NbdError {
   return new NbdError(
     'NBD_LOST',
-    `${peer} has not answered for ${timeoutMs / 1000} s and counts as lost; see whether that computer still runs and is on the network`,
+    `${peer} has not answered for ${(silenceMs / 1000).toFixed(1)} s and counts as lost; see whether that computer still runs and is on the network`,
   );
 }
 

@@ -2,20 +2,27 @@
 export class SilenceWatch {
   readonly #timeoutMs: number;
   readonly #onSilence: () => void;
+  #waitMs: number;
   #lastHeard = 0;
   #timer: NodeJS.Timeout | undefined;
   #expecting = false;
 
   constructor({ timeoutMs, onSilence }: { readonly timeoutMs: number; readonly onSilence: () => void }) {
     this.#timeoutMs = timeoutMs;
+    this.#waitMs = timeoutMs;
     this.#onSilence = onSilence;
   }
 
-  /** The peer owes an answer; called when it owed none before. */
-  expect(): void {
+  /**
+   * The peer owes an answer; called when it owed none before, or after silence.
+   *
+   * @param timeoutMs how long it may be silent from now on, if not as long as usual
+   */
+  expect(timeoutMs: number = this.#timeoutMs): void {
     this.#expecting = true;
+    this.#waitMs = timeoutMs;
     this.heard();
-    this.#timer ??= this.#start(this.#timeoutMs);
+    this.#timer ??= this.#start(timeoutMs);
   }
 
   /** Something came from the peer. */
@@ -44,7 +51,7 @@ export class SilenceWatch {
   #check(): void {
     this.#timer = undefined;
     if (!this.#expecting) return;
-    const left = this.#lastHeard + this.#timeoutMs - performance.now();
+    const left = this.#lastHeard + this.#waitMs - performance.now();
     if (left <= 0) this.#onSilence();
     else this.#timer = this.#start(Math.ceil(left));
   }

@@ -2,9 +2,9 @@ import { once } from 'node:events';
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
 import type { TestContext } from 'node:test';
 import { MemoryDisk } from '../../memory-disk.ts';
-import { COMMAND, TRANSMISSION_FLAG } from '../constants.ts';
+import { COMMAND, ERROR, TRANSMISSION_FLAG } from '../constants.ts';
 import { identityContext } from '../meta-contexts.ts';
-import { encodeDataChunk, encodeNoneChunk } from '../replies.ts';
+import { encodeDataChunk, encodeErrorChunk, encodeNoneChunk } from '../replies.ts';
 import type { Request } from '../requests.ts';
 import { type Script, ScriptedServer } from './scripted-server.ts';
 import { pattern } from './server-setup.ts';
@@ -34,7 +34,9 @@ export class UnreliableServer {
   connectionCount = 0;
   /** Connections that are there. */
   readonly sockets = new Set<Socket>();
-  /** Requests that came, answered or not. */
+  /** How often the client asked for a sign of life, by reading behind the end. */
+  questionCount = 0;
+  /** All other requests that came, answered or not. */
   readonly requests: Request[] = [];
   #server: Server | undefined;
   #port = 0;
@@ -94,9 +96,14 @@ export class UnreliableServer {
     await server.handshake();
     for (;;) {
       const request = await server.request();
-      this.requests.push(request);
       const data = request.type === COMMAND.WRITE ? await server.raw.receive(request.length) : undefined;
       if (request.type === COMMAND.DISC) break;
+      if (request.offset === this.script.size) {
+        this.questionCount++;
+        server.send(encodeErrorChunk(request.cookie, { error: ERROR.EINVAL, message: 'beyond the end' }));
+        continue;
+      }
+      this.requests.push(request);
       const fault = this.faultOf(request);
       if (fault === undefined) await this.#answer(request, server, data);
       else await fault(request, server, socket);
