@@ -27,6 +27,8 @@ const PING_INTERVAL_MS = 30_000;
 const STRANGER_LIMIT_MS = 60_000;
 /** A server that asks but does not read is cut off when so many bytes wait for it. */
 const MAX_UNSENT_BYTES = 4 * MAX_CONTROL_MESSAGE_BYTES;
+/** Of a message, in characters. */
+const TRACED_LENGTH = 200;
 
 export interface ControlChannelOptions {
   /** Version of the imaging client. */
@@ -86,7 +88,9 @@ class Conversation {
   async answer(data: RawData): Promise<void> {
     let id: number | undefined;
     try {
-      const message = parseServerMessage(bytesOf(data));
+      const bytes = bytesOf(data);
+      this.#trace('<', bytes);
+      const message = parseServerMessage(bytes);
       id = message.id;
       this.send(await this.#answerTo(message));
     } catch (error) {
@@ -96,8 +100,17 @@ class Conversation {
 
   send(message: ClientMessage | undefined): void {
     if (message === undefined) return;
+    const text = serialiseControlMessage(message);
+    this.#trace('>', text);
     if (this.#socket.bufferedAmount > MAX_UNSENT_BYTES) this.#socket.terminate();
-    else this.#socket.send(serialiseControlMessage(message));
+    else this.#socket.send(text);
+  }
+
+  /** One line a message for `NODE_DEBUG=diskferry:control`; "<" comes from the server. */
+  #trace(direction: '<' | '>', message: string | Uint8Array): void {
+    if (!debug.enabled) return;
+    const text = typeof message === 'string' ? message : Buffer.from(message).toString();
+    debug('%s %s %s', this.#connection.address, direction, text.slice(0, TRACED_LENGTH));
   }
 
   async #answerTo(message: ServerMessage): Promise<ClientMessage | undefined> {
