@@ -55,6 +55,11 @@ export function serveInMemory(
 ): Served {
   const admit = typeof admission === 'function' ? admission : () => ({ catalog: admission });
   const [stream, serverSide] = duplexPair();
+  // The pair hands over the very buffers that are written, which a socket would copy before it calls back.
+  // A client closes its side when the server does.
+  stream.allowHalfOpen = false;
+  const push = stream.push.bind(stream);
+  stream.push = (bytes: Buffer | null) => push(bytes === null ? null : Buffer.from(bytes));
   // The pair does not pass a destruction on, as a socket would.
   stream.on('close', () => serverSide.destroy());
   serverSide.on('close', () => stream.destroy());
