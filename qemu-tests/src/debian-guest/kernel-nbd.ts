@@ -1,15 +1,16 @@
 /**
  * What a guest with the kernel's nbd module does: serves a file with the imaging client, attaches it with nbd-client,
- * and makes a file system on it; then the same disk over TLS, read-only.
+ * and makes a file system on it; then the same disk over TLS, read-only. Debian's nbd-client knows TLS 1.2 only and must be
+ * refused; the kernel gets to the disk through nbdkit.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
-import { mkdirSync } from 'node:fs';
+import { existsSync, mkdirSync } from 'node:fs';
 import { open, readFile, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { run } from '@diskferry/system/run';
+import { type RunResult, run } from '@diskferry/system/run';
 import { createAuthority, issueCertificate } from '@diskferry/trust/authority';
 
 const CLIENT = join(import.meta.dirname, '../../../client/src/main.ts');
@@ -63,22 +64,36 @@ function accepts(): Promise<boolean> {
   });
 }
 
-async function withDevice(options: readonly string[], work: () => Promise<void>): Promise<void> {
-  await run([
-    'nbd-client',
-    '-name',
-    'disk.raw',
-    '-block-size',
-    '512',
-    ...options,
-    '127.0.0.1',
-    String(PORT),
-    DEVICE,
-  ]);
+function attach(...words: readonly string[]): Promise<RunResult> {
+  return run(['nbd-client', '-block-size', '512', ...words, DEVICE]);
+}
+
+async function withDevice(attaching: Promise<RunResult>, work: () => Promise<void>): Promise<void> {
+  await attaching;
   try {
     await work();
   } finally {
     await run(['nbd-client', '-d', DEVICE]);
+  }
+}
+
+const PLAIN = ['-name', 'disk.raw', '127.0.0.1', String(PORT)] as const;
+
+/** Serves the disk that needs TLS on a unix socket, for programs without it. */
+async function withNbdkit(work: (socket: string) => Promise<void>): Promise<void> {
+  const socket = '/run/nbdkit.sock';
+  const uri = `nbds://localhost:${PORT}/disk.raw`;
+  const words = ['--foreground', '--unix', socket, 'nbd', `uri=${uri}`, `tls-certificates=${CERTIFICATES}`];
+  const nbdkit = spawn('nbdkit', words, { stdio: 'inherit' });
+  try {
+    for (let waited = 0; !existsSync(socket); waited += POLL_MS) {
+      if (waited > START_TIMEOUT_MS || nbdkit.exitCode !== null) throw new Error('nbdkit does not listen');
+      await sleep(POLL_MS);
+    }
+    await work(socket);
+  } finally {
+    const ended = new Promise((resolve) => nbdkit.once('exit', resolve));
+    if (nbdkit.exitCode === null && nbdkit.kill()) await ended;
   }
 }
 
@@ -116,7 +131,7 @@ async function expectFile(content: Buffer): Promise<void> {
   if (!read.equals(content)) throw new Error('the file reads back differently');
 }
 
-/** The files that nbdkit, qemu and nbd-client take for TLS, under their usual names. */
+/** The files that nbdkit and qemu take for TLS, under their usual names; returns nbd-client's words for them. */
 async function makeCertificates(): Promise<readonly string[]> {
   const authority = await createAuthority('kernel-nbd test');
   const server = await issueCertificate(authority, {
@@ -150,19 +165,26 @@ const content = randomBytes(5 * MIB);
 mkdirSync(MOUNT);
 await writeFile(DISK, randomBytes(DISK_BYTES));
 await withClient(['--insecure', '--writable'], async () => {
-  await withDevice([], expectSameBytes);
-  await withDevice([], () => writeFiles(content));
-  await withDevice([], async () => {
+  await withDevice(attach(...PLAIN), expectSameBytes);
+  await withDevice(attach(...PLAIN), () => writeFiles(content));
+  await withDevice(attach(...PLAIN), async () => {
     await expectFile(content);
     await expectSameBytes();
   });
 });
 say('plain: read, written and trimmed');
 const tls = await makeCertificates();
-await withClient(['--tls-certificates', CERTIFICATES], () =>
-  withDevice(tls, async () => {
-    await expectSameBytes();
-    await expectFile(content);
-  }),
-);
+await withClient(['--tls-certificates', CERTIFICATES], async () => {
+  const cameIn = await attach(...tls, ...PLAIN).then(
+    () => true,
+    () => false,
+  );
+  if (cameIn) throw new Error('nbd-client came in by TLS 1.2');
+  await withNbdkit((socket) =>
+    withDevice(attach('-unix', socket), async () => {
+      await expectSameBytes();
+      await expectFile(content);
+    }),
+  );
+});
 say('the kernel reads and writes');
