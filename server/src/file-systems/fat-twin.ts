@@ -33,14 +33,21 @@ export interface FatSource {
   readonly sectorBytes: number;
 }
 
-/** Decides what is made on a device. On one like the source's, that is exactly the source; undefined: no room. */
-export function planFatTwin(source: FatSource, destination: Destination): FatTwin | undefined {
+/**
+ * Decides what is made on a device. On one like the source's, that is exactly the source.
+ *
+ * @param kinds in which order kinds are tried: the source's own, then FAT32, which every firmware reads best
+ * @returns undefined when there is no room
+ */
+export function planFatTwin(
+  source: FatSource,
+  destination: Destination,
+  kinds: readonly FatKind[] = [source.volume.geometry.kind, 32, 16, 12],
+): FatTwin | undefined {
   const { volume, size, sectorBytes } = source;
   if (destination.bytes === size && destination.sectorBytes === sectorBytes) return volume;
   const sectorSize =
     destination.sectorBytes === sectorBytes ? volume.geometry.sectorSize : destination.sectorBytes;
-  // FAT32 is what every firmware reads best, then the one that needs the least.
-  const kinds = [volume.geometry.kind, ...([32, 16, 12] as const)];
   for (const kind of new Set(kinds)) {
     for (const clusterSize of clusterSizes(volume.geometry.clusterSize, sectorSize)) {
       const shape = shapeOf(volume, kind, sectorSize, clusterSize, destination.bytes);
@@ -176,13 +183,18 @@ function writeInformation(sector: Buffer): void {
   sector.writeUInt32LE(0xaa550000, 508);
 }
 
-/** The least size of a device for the files, by trying. */
-export function smallestFat(source: FatSource, sectorBytes: number): number {
-  const { volume, size } = source;
-  const { usedClusters, geometry } = volume;
+/** The least size of a device on which the volume keeps its kind. */
+export function smallestFat(source: FatSource): number {
+  const { sectorBytes, size, volume } = source;
+  return Math.min(leastBytes(source, sectorBytes, [volume.geometry.kind]), size);
+}
+
+/** Found by trying. */
+function leastBytes(source: FatSource, sectorBytes: number, kinds?: readonly FatKind[]): number {
+  const { usedClusters, geometry } = source.volume;
   let bytes = Math.max(usedClusters * geometry.clusterSize, LEAST_BYTES);
-  while (planFatTwin(source, { bytes, sectorBytes }) === undefined) bytes = Math.ceil(bytes * STEP);
-  return sectorBytes === source.sectorBytes ? Math.min(bytes, size) : bytes;
+  while (planFatTwin(source, { bytes, sectorBytes }, kinds) === undefined) bytes = Math.ceil(bytes * STEP);
+  return bytes;
 }
 
 const LEAST_BYTES = 128 * 1024;
@@ -192,7 +204,7 @@ const STEP = 1.01;
 export function fatSuitability(source: FatSource, destination: Destination): Suitability {
   const twin = planFatTwin(source, destination);
   if (twin === undefined) {
-    return tooSmall('FAT', smallestFat(source, destination.sectorBytes), destination);
+    return tooSmall('FAT', leastBytes(source, destination.sectorBytes), destination);
   }
   const { geometry } = source.volume;
   if (twin.geometry === geometry) return SUITABLE;

@@ -33,7 +33,7 @@ const INFO_SIGNATURE = 0x61417272;
 /** Examines a FAT12, FAT16 or FAT32 volume. Throws {FileSystemError} `DAMAGED` when its structure is not sound. */
 export async function recogniseFat(device: string, { type, uuid, label }: Signature): Promise<FileSystem> {
   const source = await readSource(device);
-  const { volume, size, sectorBytes } = source;
+  const { volume, size } = source;
   const suitability = (destination: Destination): Suitability => fatSuitability(source, destination);
   return {
     type,
@@ -41,7 +41,7 @@ export async function recogniseFat(device: string, { type, uuid, label }: Signat
     label,
     size,
     usedBytes: volume.usedClusters * volume.geometry.clusterSize,
-    smallestBytes: smallestFat(source, sectorBytes),
+    smallestBytes: smallestFat(source),
     how: 'files',
     notes: notesOf(volume),
     suitability,

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
-import { copyFile, link, mkdir, open, rm, symlink, writeFile } from 'node:fs/promises';
+import { link, mkdir, open, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test from 'node:test';
 import { run } from '@diskferry/system/run';
