@@ -98,6 +98,25 @@ describe('the outflow of a connection', () => {
     assert.deepEqual(slow.taken, ['a', 'b']);
   });
 
+  test('gives long messages to the stream one by one, and short ones together', async () => {
+    const slow = new Slow();
+    const [long, longer] = ['l'.repeat(32 * 1024), 'm'.repeat(64 * 1024)];
+    for (const message of ['a', 'b', long, longer, 'c', 'd']) slow.outflow.send(bytes(message));
+    const given = (): number => slow.stream.writableLength;
+    await settled();
+    assert.equal(given(), 2);
+    await slow.let();
+    assert.equal(given(), 1);
+    await slow.let();
+    assert.equal(given(), long.length);
+    await slow.let();
+    // The short ones that follow need not wait for the long one before them.
+    assert.equal(given(), longer.length + 2);
+    for (let count = 0; count < 3; count++) await slow.let();
+    assert.deepEqual(slow.taken, ['a', 'b', long, longer, 'c', 'd']);
+    assert.equal(slow.outflow.idle, true);
+  });
+
   test('lets go of everything when the stream breaks', async () => {
     const slow = new Slow();
     const log: string[] = [];

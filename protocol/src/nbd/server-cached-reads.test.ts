@@ -10,7 +10,7 @@ import { encodeClientFlags } from './handshake.ts';
 import { serveConnection } from './server.ts';
 import { agree, chunk, go, optionReplies, request, simpleReply } from './testing/conversation.ts';
 import { RawClient } from './testing/raw-client.ts';
-import { altered, catalogOf, listen, pattern } from './testing/server-setup.ts';
+import { altered, catalogOf, listen, memoryDisk, pattern } from './testing/server-setup.ts';
 
 const SIZE = 512 * 1024;
 const BYTES = Buffer.from(pattern(SIZE));
@@ -60,7 +60,7 @@ async function enterOverTcp(t: TestContext, disk: Disk, { structured = false } =
 }
 
 function cachedDisk(script: CacheScript, methods: Partial<Disk> = {}): Disk {
-  return altered(new MemoryDisk(BYTES), { cache: cacheOver(script), ...methods });
+  return altered(memoryDisk(SIZE), { cache: cacheOver(script), ...methods });
 }
 
 const noReads: Partial<Disk> = {
@@ -116,7 +116,7 @@ describe('reads of what lies in memory', () => {
 
   test('end the connection if the rest of an answer that has begun cannot be read', async (t) => {
     const cache = cacheOver({ room: () => 1000 });
-    const broken = altered(new MemoryDisk(BYTES), { ...noReads, cache: { ...cache, read: () => false } });
+    const broken = altered(memoryDisk(SIZE), { ...noReads, cache: { ...cache, read: () => false } });
     const client = await enterOverTcp(t, broken);
     client.send(request({ length: 65_536 }));
     assert.equal((await client.receiveToEnd()).length, 1000);

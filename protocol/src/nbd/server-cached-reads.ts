@@ -5,7 +5,7 @@ import type { Request } from './requests.ts';
 import type { ReadContext } from './server-reads.ts';
 
 /** Below this, copying the data is cheaper than finding out whether it lies in memory. */
-const MIN_BYTES = 32 * 1024;
+export const MIN_UNCOPIED_BYTES = 32 * 1024;
 /**
  * What is copied and given to the stream when the socket takes no more or a page is not in memory: the stream tells when
  * it has left, and then the socket has room again.
@@ -31,9 +31,9 @@ export class CachedReadAnswers {
   async answer(request: Request): Promise<boolean> {
     const { served, outflow } = this.#context;
     const { offset, length } = request;
-    if (served.disk.cache === undefined || length < MIN_BYTES) return false;
+    if (served.disk.cache === undefined || length < MIN_UNCOPIED_BYTES) return false;
     // While other answers leave, the disk works better on what is not in memory.
-    if (!outflow.idle && !served.disk.cache.has(offset, Math.min(length, PIECE_BYTES))) return false;
+    if (!outflow.idle && !this.#has(offset, length)) return false;
     if (!(await outflow.hold({ alone: true }))) return true;
     try {
       return await this.#send(request);
@@ -52,7 +52,8 @@ export class CachedReadAnswers {
     const start = format.writeDataHeader(this.#header, HEADROOM_BYTES, request, { ...request, done: true });
     const header = this.#header.subarray(start);
     const sent = this.#sendCached(header, request.offset, end);
-    if (sent === 0) return false;
+    // The socket may be full, of answers that the kernel has not sent yet.
+    if (sent === 0 && !this.#has(request.offset, request.length)) return false;
     format.dataLeaves(request, request);
     if (sent < header.length) outflow.sendHeld(header.subarray(sent));
     let at = request.offset + Math.max(0, sent - header.length);
@@ -61,6 +62,10 @@ export class CachedReadAnswers {
       for (let more = 1; more > 0 && at < end; at += more) more = this.#sendCached(NOTHING, at, end);
     }
     return true;
+  }
+
+  #has(offset: number, length: number): boolean {
+    return this.#context.served.disk.cache?.has(offset, Math.min(length, PIECE_BYTES)) ?? false;
   }
 
   #sendCached(header: Uint8Array, offset: number, end: number): number {

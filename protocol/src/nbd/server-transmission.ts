@@ -41,6 +41,11 @@ export class Transmission {
   /** Of these, the ones that were not refused because of the shutdown. */
   #working = 0;
   #onChange: (() => void) | undefined;
+  readonly #onDone = (): void => {
+    this.#working--;
+    this.#leave();
+    this.#stopIfDone();
+  };
 
   constructor(context: TransmissionContext) {
     const { connection, chosen, share, pool, trace } = context;
@@ -84,7 +89,8 @@ export class Transmission {
             this.#context.trace?.(`< ${describeRequest(event.request)}`);
             break;
           }
-          if (!(await this.#take(event.request))) break;
+          const taken = this.#take(event.request);
+          if (taken !== true && !(await taken)) break;
         }
       }
       while (this.#inFlight > 0 && !this.#outflow.gone) await this.#change();
@@ -110,16 +116,29 @@ export class Transmission {
     return true;
   }
 
-  /** Begins to carry out a request. Resolves when the next one can be taken; false if the client went away. */
-  async #take(request: Request): Promise<boolean> {
-    const { trace, maxRequestsInFlight } = this.#context;
-    trace?.(`< ${describeRequest(request)}`);
-    while (this.#inFlight >= maxRequestsInFlight && !this.#outflow.gone) await this.#change();
+  /** Begins to carry out a request: true, or a promise if the next one cannot be taken yet, false if the client went away. */
+  #take(request: Request): true | Promise<boolean> {
+    this.#context.trace?.(`< ${describeRequest(request)}`);
+    return this.#inFlight < this.#context.maxRequestsInFlight
+      ? this.#takeNow(request)
+      : this.#takeLater(request);
+  }
+
+  async #takeLater(request: Request): Promise<boolean> {
+    while (this.#inFlight >= this.#context.maxRequestsInFlight && !this.#outflow.gone) await this.#change();
+    return this.#takeNow(request);
+  }
+
+  #takeNow(request: Request): true | Promise<boolean> {
     if (this.#decoder.payloadLeft > 0) return this.#takeWithPayload(request);
     const refusal = this.#refusal(request);
-    if (refusal !== undefined) this.#refuse(request, refusal);
-    else if (request.type === COMMAND.READ) this.#begin(this.#reads.answer(request));
-    else this.#begin(this.#carryOut(request));
+    if (refusal !== undefined) {
+      this.#refuse(request, refusal);
+    } else if (request.type === COMMAND.READ) {
+      this.#reads.answer(request, this.#beginning());
+    } else {
+      this.#begin(this.#carryOut(request));
+    }
     return true;
   }
 
@@ -280,13 +299,14 @@ export class Transmission {
 
   /** Counts work, which must not reject, until it is done. */
   #begin(work: Promise<unknown>): void {
+    void work.finally(this.#beginning());
+  }
+
+  /** Counts work until what is returned is called. */
+  #beginning(): () => void {
     this.#inFlight++;
     this.#working++;
-    void work.finally(() => {
-      this.#working--;
-      this.#leave();
-      this.#stopIfDone();
-    });
+    return this.#onDone;
   }
 
   #leave(): void {
