@@ -6,7 +6,7 @@ import { workCopy } from '@diskferry/qemu-tests/work-files';
 import { run } from '@diskferry/system/run';
 import type { Session } from '@diskferry/system/session';
 import { compare, table } from './measure.ts';
-import { type RunningServer, startServers } from './servers.ts';
+import { startImagingClient } from './servers.ts';
 
 const DISKFERRY = join(import.meta.dirname, '../../server/bin/diskferry.js');
 const KIND = 'bios-mbr';
@@ -19,7 +19,7 @@ const KIND = 'bios-mbr';
 export async function benchCapture(session: Session): Promise<string> {
   const computer = await makeSourceComputer(KIND, { onProgress: console.error });
   const disk = await workCopy(session, computer.diskPath, 'bench.raw');
-  const [client] = (await startServers(disk, session)) as [RunningServer];
+  const client = await startImagingClient(disk, session);
   const root = layoutOf(KIND, disk, computer.diskBytes).root;
   session.hold({ kind: 'loop', backing: disk });
   const part = ['--offset', String(root.start), '--sizelimit', String(root.size)];
@@ -33,7 +33,7 @@ export async function benchCapture(session: Session): Promise<string> {
       name: 'diskferry capture, over NBD into qcow2',
       run: async () => {
         await rm(image, { force: true });
-        await run([process.execPath, DISKFERRY, 'capture', client.uri, image, '--json']);
+        await run([process.execPath, DISKFERRY, 'capture', client.uri, image, '--insecure', '--json']);
       },
     },
     {
@@ -45,5 +45,5 @@ export async function benchCapture(session: Session): Promise<string> {
       },
     },
   ]);
-  return table('Capture of the demo disk (BIOS)', computer.usedBytes, results);
+  return table('Capture of the demo disk (BIOS)', { amount: computer.usedBytes, unit: 'bytes' }, results);
 }
