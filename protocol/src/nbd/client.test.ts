@@ -634,6 +634,35 @@ describe('a client of any server', () => {
     isNbdError('NBD_LOST')(await disk.lost);
   });
 
+  test('keeps requests back when the server has many, and gives each its answer in the end', async (t) => {
+    const { disk, server } = await connectScripted(t);
+    const targets = Array.from({ length: 100 }, () => Buffer.alloc(512));
+    const reads = Promise.all(targets.map((target, index) => disk.read(index * 512, target)));
+    const cookies: (readonly [bigint, number])[] = [];
+    const take = async (): Promise<void> => {
+      const { cookie, offset } = await server.request();
+      cookies.push([cookie, offset]);
+    };
+    while (cookies.length < 60) await take();
+    // A 61st would be here by now.
+    const early = await Promise.race([server.request(), nextTurn().then(() => nextTurn('none'))]);
+    assert.equal(early, 'none');
+    server.raw.hangUp();
+    await assert.rejects(reads, isNbdError('NBD_LOST'));
+
+    const other = await connectScripted(t);
+    const more = Promise.all(targets.map((target, index) => other.disk.read(index * 512, target)));
+    for (let count = 0; count < targets.length; count++) {
+      const { cookie, offset } = await other.server.request();
+      other.server.send(encodeDataChunk(cookie, offset, Buffer.alloc(512, offset / 512)));
+    }
+    await more;
+    assert.deepEqual(
+      targets.map(([first]) => first),
+      targets.map((_, index) => index),
+    );
+  });
+
   describe('asks a silent server for a sign of life', () => {
     /** A client on a clock that only the test moves, which has waited in vain for an answer. */
     async function silence(t: TestContext, options: ConnectOptions = {}) {
