@@ -14,6 +14,7 @@ export interface ServerTls {
 
 /** The byte stream to a client, which may change into an encrypted one. */
 export class ServerConnection {
+  readonly #plain: Duplex;
   #stream: Duplex;
   #inflow: Inflow;
   #reader = new ChunkReader();
@@ -21,6 +22,7 @@ export class ServerConnection {
   readonly #onError: (error: Error) => void;
 
   constructor(stream: Duplex, onError: (error: Error) => void) {
+    this.#plain = stream;
     this.#stream = stream;
     this.#onError = onError;
     // Without a listener, an error would end the process.
@@ -73,7 +75,7 @@ export class ServerConnection {
    * @throws {NbdError} `NBD_PROTOCOL` if more has arrived in plain text; `NBD_LOST`
    */
   async secure({ secureContext }: ServerTls, lastPlainMessage: Buffer): Promise<TLSSocket> {
-    const plain = this.#stream;
+    const plain = this.#plain;
     // Somebody on the way could have put bytes there, to be taken for words of the client that comes with TLS.
     if (!this.#inflow.detach() || !this.#reader.isEmpty) {
       throw protocolError('something was sent behind NBD_OPT_STARTTLS before it was answered');
@@ -103,6 +105,8 @@ export class ServerConnection {
 
   destroy(): void {
     this.#stream.destroy();
+    // TLS lets go of the stream below, but does not always end it.
+    this.#plain.destroy();
   }
 
   /**
@@ -112,7 +116,7 @@ export class ServerConnection {
   async end({ linger }: { readonly linger: boolean }): Promise<void> {
     const stream = this.#stream;
     if (stream.destroyed) return;
-    const timer = setTimeout(() => stream.destroy(), LINGER_MS);
+    const timer = setTimeout(() => this.destroy(), LINGER_MS);
     const finished = new Promise<void>((resolve) => {
       stream.once('close', resolve);
       stream.end(resolve);
@@ -120,6 +124,6 @@ export class ServerConnection {
     if (linger) await this.#inflow.discard();
     await finished;
     clearTimeout(timer);
-    stream.destroy();
+    this.destroy();
   }
 }
