@@ -5,8 +5,10 @@ import * as read from './json-shape.ts';
 export const CONTROL_PROTOCOL = 1;
 export const PRODUCT = 'diskferry';
 
-/** A whole inventory is a few KB; hundreds of disks fit. Also the limit to give to the WebSocket. */
+/** A message of the client: a whole inventory is a few KB; hundreds of disks fit. Also the limit to give to the WebSocket. */
 export const MAX_CONTROL_MESSAGE_BYTES = 1024 * 1024;
+/** A message of the server. The client takes them from strangers too, on a computer with little memory. */
+export const MAX_SERVER_MESSAGE_BYTES = 16 * 1024;
 
 /** The imaging client's first words on a new connection. */
 export interface HelloMessage {
@@ -142,7 +144,7 @@ export type ServerMessage =
   | ErrorMessage;
 
 export type ControlErrorCode =
-  /** Longer than {@link MAX_CONTROL_MESSAGE_BYTES}. */
+  /** Longer than {@link MAX_CONTROL_MESSAGE_BYTES} or {@link MAX_SERVER_MESSAGE_BYTES}. */
   | 'CONTROL_TOO_LARGE'
   /** Not JSON, or a field is wrong. */
   | 'CONTROL_INVALID'
@@ -241,7 +243,7 @@ const SERVER_MESSAGES: ReaderOf<ServerMessage> = {
  * @throws {ControlError}
  */
 export function parseClientMessage(data: string | Uint8Array): ClientMessage {
-  const message = parseMessage<ClientMessage>(data, CLIENT_MESSAGES);
+  const message = parseMessage<ClientMessage>(data, CLIENT_MESSAGES, MAX_CONTROL_MESSAGE_BYTES);
   if (message.type === 'hello') refuseStranger(message);
   return message;
 }
@@ -252,7 +254,7 @@ export function parseClientMessage(data: string | Uint8Array): ClientMessage {
  * @throws {ControlError}
  */
 export function parseServerMessage(data: string | Uint8Array): ServerMessage {
-  return parseMessage<ServerMessage>(data, SERVER_MESSAGES);
+  return parseMessage<ServerMessage>(data, SERVER_MESSAGES, MAX_SERVER_MESSAGE_BYTES);
 }
 
 /** A message of either side as the text of one WebSocket message. */
@@ -273,8 +275,9 @@ export function errorMessage({ id, code, message }: ControlError): ErrorMessage 
 function parseMessage<M extends { readonly type: string }>(
   data: string | Uint8Array,
   readers: Readonly<Record<string, read.Reader<M>>>,
+  maxBytes: number,
 ): M {
-  const value = parseObject(data);
+  const value = parseObject(data, maxBytes);
   const id = Number.isSafeInteger(value['id']) ? (value['id'] as number) : undefined;
   try {
     const type = read.text(value['type'], 'type');
@@ -294,12 +297,12 @@ function parseMessage<M extends { readonly type: string }>(
   }
 }
 
-function parseObject(data: string | Uint8Array): Readonly<Record<string, unknown>> {
+function parseObject(data: string | Uint8Array, maxBytes: number): Readonly<Record<string, unknown>> {
   const bytes = typeof data === 'string' ? Buffer.byteLength(data) : data.byteLength;
-  if (bytes > MAX_CONTROL_MESSAGE_BYTES) {
+  if (bytes > maxBytes) {
     throw new ControlError(
       'CONTROL_TOO_LARGE',
-      `a control message has ${bytes} bytes; at most ${MAX_CONTROL_MESSAGE_BYTES} are allowed`,
+      `a control message has ${bytes} bytes; at most ${maxBytes} are allowed`,
     );
   }
   try {

@@ -5,7 +5,6 @@ import {
   errorMessage,
   type GrantWriteMessage,
   helloMessage,
-  MAX_CONTROL_MESSAGE_BYTES,
   type OpenChannelMessage,
   parseServerMessage,
   serialiseControlMessage,
@@ -25,8 +24,8 @@ const debug = debuglog('diskferry:control');
 const PING_INTERVAL_MS = 30_000;
 /** Who has not paired by then is cut off, so that strangers do not take all connections, in ms. */
 const STRANGER_LIMIT_MS = 60_000;
-/** A server that asks but does not read is cut off when so many bytes wait for it. */
-const MAX_UNSENT_BYTES = 4 * MAX_CONTROL_MESSAGE_BYTES;
+/** Who asks but does not read is cut off when so many bytes wait: all connections together must not fill the memory. */
+const MAX_UNSENT_BYTES = 256 * 1024;
 /** Of a message, in characters. */
 const TRACED_LENGTH = 200;
 

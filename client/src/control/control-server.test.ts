@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import {
   type ClientMessage,
   helloMessage,
-  MAX_CONTROL_MESSAGE_BYTES,
+  MAX_SERVER_MESSAGE_BYTES,
   parseClientMessage,
 } from '@diskferry/protocol/control';
 import type { Inventory } from '@diskferry/protocol/inventory';
@@ -121,11 +121,41 @@ test('a message over the limit ends its own connection only', async () => {
   await withServer({}, async (port) => {
     const [large, other] = [connect(port), connect(port)];
     await Promise.all([large.next(), other.next()]);
-    large.socket.send(Buffer.alloc(MAX_CONTROL_MESSAGE_BYTES + 1));
+    large.socket.send(Buffer.alloc(MAX_SERVER_MESSAGE_BYTES + 1));
     const [code] = (await once(large.socket, 'close')) as [number];
     assert.equal(code, 1009);
     other.socket.send('{"type":"get-inventory","id":2}');
     assert.equal((await other.next()).type, 'inventory');
+  });
+});
+
+test('who asks and does not read is cut off before the answers fill the memory', async () => {
+  const access = openAccess({ writable: false });
+  const cutOff = Promise.withResolvers<object>();
+  access.grants.connectionClosed = cutOff.resolve;
+  const large: Inventory = {
+    ...INVENTORY,
+    nics: Array.from({ length: 1_000 }, () => ({
+      name: 'eth0',
+      mac: 'x'.repeat(100),
+      linkUp: true,
+      addresses: [],
+    })),
+  };
+  let answers = 0;
+  const readInventory = (): Inventory => {
+    answers++;
+    return large;
+  };
+  await withServer({ access, readInventory }, async (port) => {
+    const { socket } = connect(port);
+    await once(socket, 'open');
+    socket.pause();
+    // Some 60 MB of answers, far more than the kernel keeps for a connection.
+    for (let id = 0; id < 400; id++) socket.send(`{"type":"get-inventory","id":${id}}`);
+    await cutOff.promise;
+    assert.ok(answers < 400, `${answers} answers`);
+    socket.terminate();
   });
 });
 

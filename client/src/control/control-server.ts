@@ -2,7 +2,7 @@ import { createServer, type IncomingMessage, type RequestListener, type Server }
 import { createServer as createSecureServer } from 'node:https';
 import { TLSSocket } from 'node:tls';
 import { debuglog } from 'node:util';
-import { MAX_CONTROL_MESSAGE_BYTES } from '@diskferry/protocol/control';
+import { MAX_SERVER_MESSAGE_BYTES } from '@diskferry/protocol/control';
 import { WebSocketServer } from 'ws';
 import type { AccessTls, PeerConnection } from '../access/access.ts';
 import { listen, peerAddress } from '../server/listen.ts';
@@ -37,7 +37,7 @@ export async function startControlServer(options: ControlServerOptions): Promise
     response.end('This is the control channel of an imaging client; it speaks WebSocket.\n');
   });
   http.maxConnections = MAX_CONNECTIONS;
-  const sockets = new WebSocketServer({ server: http, maxPayload: MAX_CONTROL_MESSAGE_BYTES });
+  const sockets = new WebSocketServer({ server: http, maxPayload: MAX_SERVER_MESSAGE_BYTES });
   sockets.on('connection', (socket, request) => serveControlChannel(socket, connectionOf(request), options));
   sockets.on('error', (error) => debug('%s', error.message));
   const port = await listen(http, { ...options, option: '--control-port' });
