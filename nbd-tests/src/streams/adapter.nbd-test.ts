@@ -12,7 +12,7 @@ import { runRandomStream } from './random-stream.ts';
 import { Reference } from './reference.ts';
 
 /** Of each stream: far slower than those without a kernel between. */
-const OPERATIONS = Math.ceil(Number(process.env['DISKFERRY_STREAM_OPERATIONS'] ?? 100_000) / 40);
+const OPERATIONS = Math.ceil(Number(process.env['DISKFERRY_STREAM_OPERATIONS'] ?? 100_000) / 80);
 const SEED = 101;
 const SIZE = 16 * MIB;
 
