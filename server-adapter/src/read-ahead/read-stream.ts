@@ -2,12 +2,16 @@ import type { Disk } from '@diskferry/protocol/disk';
 import type { BufferPool } from '../buffer-pool.ts';
 import { Chunk } from './chunk.ts';
 
-/** How much is read ahead by one request, in bytes. */
-export const CHUNK_BYTES = 512 * 1024;
+/** How much is read ahead by one request, in bytes; the NBD client splits longer ones, shorter ones wake more programs. */
+export const CHUNK_BYTES = 1024 * 1024;
+/** Less is not worth a request of its own, in bytes. */
+const MIN_AHEAD_BYTES = 512 * 1024;
 /** How far one stream is read ahead at most, in bytes: enough for 1 Gbit/s at 30 ms, and soon read where it is slow. */
 const MAX_AHEAD_BYTES = 4 * 1024 * 1024;
 /** A stream reads ahead this part of what it was read, which bounds the bytes that are fetched in vain. */
 const AHEAD_SHARE = 1 / 4;
+/** What is read ahead ends at multiples of this after the request, in bytes: whole sectors. */
+const AHEAD_STEP_BYTES = 64 * 1024;
 /** Requests that are under way at once come in any order: how far one may lie behind the furthest, in bytes. */
 const DISORDER_BYTES = 1024 * 1024;
 /** How much a reader may skip and still count as reading in order, in bytes. */
@@ -33,7 +37,7 @@ export class ReadStream {
 
   /** Whether it is long enough to be read ahead. */
   get isLong(): boolean {
-    return this.#aheadBytes >= CHUNK_BYTES;
+    return this.#aheadBytes >= MIN_AHEAD_BYTES;
   }
 
   /** Whether a request is likely to be the continuation. */
@@ -84,7 +88,8 @@ export class ReadStream {
   }
 
   get #aheadBytes(): number {
-    return Math.min(MAX_AHEAD_BYTES, this.#requestedBytes * AHEAD_SHARE);
+    const share = this.#requestedBytes * AHEAD_SHARE;
+    return Math.min(MAX_AHEAD_BYTES, share - (share % AHEAD_STEP_BYTES));
   }
 
   get #end(): number {
@@ -95,12 +100,16 @@ export class ReadStream {
     if (!this.isLong) return;
     // A reader that skipped what is read ahead goes on where it is now.
     if (this.#end < this.#next && !this.has(offset)) this.forgetAll();
-    const limit = Math.min(this.#disk.size, this.#next + this.#aheadBytes);
+    const { size } = this.#disk;
+    const limit = Math.min(size, this.#next + this.#aheadBytes);
     let start = this.#chunks.length === 0 ? this.#next : this.#end;
     while (start < limit) {
-      const end = Math.min(this.#disk.size, start - (start % CHUNK_BYTES) + CHUNK_BYTES);
-      // Only whole chunks, but as many as the request itself needs.
-      if (end > this.#next + this.#aheadBytes && start >= this.#next) break;
+      let end = Math.min(size, start - (start % CHUNK_BYTES) + CHUNK_BYTES);
+      // Only whole chunks, but all that the request itself needs, and something in front of who begins.
+      if (end > limit && start >= this.#next) {
+        if (this.#chunks.length > 0) break;
+        end = limit;
+      }
       this.#chunks.push(new Chunk(this.#disk, { start, end }, this.#pool));
       start = end;
     }
