@@ -8,7 +8,9 @@ import { MemoryDisk } from '../memory-disk.ts';
 import { connectNbdOver } from './client.ts';
 import type { NbdDisk } from './nbd-disk.ts';
 import { serveConnection } from './server.ts';
-import { chunk, enter, request, simpleReply } from './testing/conversation.ts';
+import { encodeClientFlags } from './handshake.ts';
+import { chunk, enter, go, optionReplies, request, simpleReply } from './testing/conversation.ts';
+import { RawClient } from './testing/raw-client.ts';
 import { altered, catalogOf, connectInMemory, listen, pattern } from './testing/server-setup.ts';
 
 const KIB = 1024;
@@ -156,4 +158,35 @@ describe('reads of all lengths at once', () => {
       await assert.rejects(disk.read(0, Buffer.alloc(length)), { errno: 'EIO', message: /a bad sector/ });
     }
   });
+});
+
+/** A client in the transmission phase over a real socket. */
+async function enterOverSocket(t: TestContext, port: number): Promise<RawClient> {
+  const socket = connect(port, '127.0.0.1');
+  t.after(() => socket.destroy());
+  const client = new RawClient(socket);
+  await client.receive(18);
+  client.send(encodeClientFlags(3), go('sda'));
+  await optionReplies(client);
+  return client;
+}
+
+test('a connection whose requests are all answered at once lets others have their turn', async (t) => {
+  const OTHERS = 1024 * KIB;
+  const MANY = 500;
+  const { promise: allSent, resolve } = Promise.withResolvers<void>();
+  const sent: number[] = [];
+  const send: DiskCache['send'] = (_socket, header, offset, length) => {
+    sent.push(offset);
+    if (sent.length === MANY + 1) resolve();
+    return header.length + length;
+  };
+  const catalog = catalogOf({ sda: diskWith(fullCache({ send })) });
+  const port = await listen(t, (socket) => serveConnection(socket, () => ({ catalog })));
+  const busy = await enterOverSocket(t, port);
+  const other = await enterOverSocket(t, port);
+  busy.send(...Array.from({ length: MANY }, () => request({ length: 32 * KIB })));
+  other.send(request({ offset: OTHERS, length: 32 * KIB }));
+  await allSent;
+  assert.ok(sent.indexOf(OTHERS) < MANY, `it waited for ${sent.indexOf(OTHERS)} requests of the other one`);
 });

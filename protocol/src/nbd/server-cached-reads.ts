@@ -18,7 +18,9 @@ export class CachedReadAnswers {
   readonly #context: ReadContext;
   readonly #socket: number;
   readonly #header = Buffer.allocUnsafeSlow(HEADROOM_BYTES);
-  /** Only who holds the outflow uses it, so that there is one for all requests. */
+  /** The part of it that is used. */
+  #headerBytes = this.#header;
+  /** As the header: only who holds the outflow uses it, so that there is one for all requests. */
   #copy: Buffer | undefined;
 
   /** @param socket file descriptor of the socket that the outflow leads to */
@@ -27,34 +29,58 @@ export class CachedReadAnswers {
     this.#socket = socket;
   }
 
-  /** Never rejects. Resolves when the whole answer has left; false if nothing was sent, because the data is not in memory. */
-  async answer(request: Request): Promise<boolean> {
-    const { served, outflow } = this.#context;
-    const { offset, length } = request;
-    if (served.disk.cache === undefined || length < MIN_UNCOPIED_BYTES) return false;
+  /**
+   * True if the whole answer has left; a promise if it is on its way, false if nothing was sent, because the data is not in
+   * memory. The promise never rejects. Without one if possible, because its cost is seen at thousands of requests a second.
+   */
+  answer(request: Request): true | Promise<boolean> {
+    const { outflow } = this.#context;
+    if (!outflow.idle || outflow.gone) return this.#answerInTurn(request);
+    const sent = this.#begin(request);
+    if (sent === this.#headerBytes.length + request.length) {
+      this.#context.format.dataLeaves(request, request);
+      return true;
+    }
+    // Granted at once, because nobody holds it.
+    void outflow.hold({ alone: true });
+    return this.#goOn(request, sent);
+  }
+
+  async #answerInTurn(request: Request): Promise<boolean> {
     // While other answers leave, the disk works better on what is not in memory.
-    if (!outflow.idle && !this.#has(offset, length)) return false;
-    if (!(await outflow.hold({ alone: true }))) return true;
+    if (!this.#has(request.offset, request.length)) return false;
+    if (!(await this.#context.outflow.hold({ alone: true }))) return true;
+    return this.#goOn(request, this.#begin(request));
+  }
+
+  /** Sends what the socket takes of header and data at once; returns how many bytes. */
+  #begin(request: Request): number {
+    const { format } = this.#context;
+    const start = format.writeDataHeader(this.#header, HEADROOM_BYTES, request, { ...request, done: true });
+    this.#headerBytes = this.#header.subarray(start);
+    return this.#sendCached(this.#headerBytes, request.offset, request.offset + request.length);
+  }
+
+  /** Sends the rest of an answer, for who holds the outflow, and releases it. */
+  async #goOn(request: Request, sent: number): Promise<boolean> {
     try {
-      return await this.#send(request);
+      return await this.#sendRest(request, sent);
     } catch {
       // The answer has begun, and says that it succeeds.
       this.#context.hangUp();
       return true;
     } finally {
-      outflow.release();
+      this.#context.outflow.release();
     }
   }
 
-  async #send(request: Request): Promise<boolean> {
+  async #sendRest(request: Request, sent: number): Promise<boolean> {
     const { format, outflow } = this.#context;
-    const end = request.offset + request.length;
-    const start = format.writeDataHeader(this.#header, HEADROOM_BYTES, request, { ...request, done: true });
-    const header = this.#header.subarray(start);
-    const sent = this.#sendCached(header, request.offset, end);
     // The socket may be full, of answers that the kernel has not sent yet.
     if (sent === 0 && !this.#has(request.offset, request.length)) return false;
     format.dataLeaves(request, request);
+    const header = this.#headerBytes;
+    const end = request.offset + request.length;
     if (sent < header.length) outflow.sendHeld(header.subarray(sent));
     let at = request.offset + Math.max(0, sent - header.length);
     while (at < end && !outflow.gone) {

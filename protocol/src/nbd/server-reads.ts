@@ -42,7 +42,11 @@ export class ReadAnswers {
 
   /** Calls `onLeft` when the whole answer has left, or cannot leave any more. */
   answer(request: Request, onLeft: () => void): void {
-    if (!this.#answerNow(request, onLeft)) void this.#answerLater(request).finally(onLeft);
+    if (this.#answerNow(request, onLeft)) return;
+    const long = request.length >= MIN_UNCOPIED_BYTES;
+    const answered = long && this.#cached !== undefined && this.#cached.answer(request);
+    if (answered === true) onLeft();
+    else void this.#answerLater(request, answered).finally(onLeft);
   }
 
   /** Without a promise, because at tens of thousands of requests a second these take a good part of the time. */
@@ -69,8 +73,8 @@ export class ReadAnswers {
   }
 
   /** Never rejects. */
-  async #answerLater(request: Request): Promise<void> {
-    if (this.#cached !== undefined && (await this.#cached.answer(request))) return;
+  async #answerLater(request: Request, answered: false | Promise<boolean>): Promise<void> {
+    if (await answered) return;
     if (request.length > PIECE_BYTES) {
       await this.#answerInPieces(request);
     } else {

@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { BudgetShare } from './byte-budget.ts';
 import { type BufferPool, HEADROOM_BYTES } from './buffer-pool.ts';
 import { COMMAND, COMMAND_FLAG, ERROR } from './constants.ts';
@@ -71,7 +72,8 @@ export class Transmission {
    * @throws {NbdError} `NBD_PROTOCOL`
    */
   async run(): Promise<void> {
-    const { connection, progressTimeoutMs, shutdown } = this.#context;
+    const { connection, maxRequestsInFlight, progressTimeoutMs, shutdown } = this.#context;
+    let sincePause = 0;
     const watch = new ProgressWatch([() => this.#owedByClient(), () => this.#owedToClient()], {
       timeoutMs: progressTimeoutMs,
       onStuck: () => connection.destroy(),
@@ -91,6 +93,11 @@ export class Transmission {
           }
           const taken = this.#take(event.request);
           if (taken !== true && !(await taken)) break;
+          // Answers out of memory leave at once: without a pause, other connections would wait for all of this one's.
+          if (++sincePause === maxRequestsInFlight) {
+            sincePause = 0;
+            await nextTurn();
+          }
         }
       }
       while (this.#inFlight > 0 && !this.#outflow.gone) await this.#change();
