@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { readFileSync } from 'node:fs';
 import { catalogOf, memoryDisk, serveInMemory } from '@diskferry/protocol/nbd/testing/server-setup';
+import { serverSecureContext } from '@diskferry/protocol/nbd/testing/tls-keys';
 import { connectionsClosed } from '../setup/connections-closed.ts';
 import { startImagingClient } from '../setup/imaging-client.ts';
 import { openFiles, peakMemory } from '../setup/process-facts.ts';
@@ -28,8 +29,18 @@ describe('a server in this process, fed with spoilt messages', () => {
       diskSize: DISK_SIZE,
     };
   };
+  const demandingTls = (): Target => {
+    const tls = { secureContext: serverSecureContext(), required: true };
+    const plain = target(false);
+    return {
+      ...plain,
+      connect: async () => serveInMemory(catalogOf({ sda: memoryDisk(DISK_SIZE) }), { tls }),
+      demandsTls: true,
+    };
+  };
   const runs: readonly [string, (messages: number) => Promise<number>][] = [
     ['options', (messages) => fuzzHandshake(target(false), SEED, messages)],
+    ['options before TLS', (messages) => fuzzHandshake(demandingTls(), SEED + 5, messages)],
     ['requests to a read-only disk', (messages) => fuzzTransmission(target(false), SEED + 1, messages)],
     ['requests to a writable disk', (messages) => fuzzTransmission(target(true), SEED + 2, messages)],
   ];
