@@ -29,6 +29,11 @@ for (const [name, options] of Object.entries(VARIANTS)) {
     const source = await makeBtrfs(bench, options, (folder) =>
       writeFile(join(folder, 'file'), randomBytes(5 * MIB)),
     );
+    const bootCode = randomBytes(64 * 1024);
+    const file = await open(source.device, 'r+');
+    await file.write(bootCode);
+    await file.sync();
+    await file.close();
     const before = await readBtrfsSuperblock(source.device);
     const { destination, notes } = await copyWhole(bench, source.device, SIZE);
     assert.deepEqual(notes, []);
@@ -37,6 +42,7 @@ for (const [name, options] of Object.entries(VARIANTS)) {
       assert.deepEqual(after[fact], before[fact]);
     }
     assert.deepEqual([after.uuid, after.label, after.totalBytes], [UUID, 'a label', SIZE]);
+    assert.deepEqual(await readFirst(destination, bootCode.length), bootCode);
     await run(['btrfs', 'check', '--readonly', destination]);
     assert.deepEqual(await compareBoth(bench, source.device, destination), []);
     assert.deepEqual(bench.warnings, []);
@@ -255,7 +261,14 @@ async function makeBtrfs(
   return { file, device };
 }
 
-/** The rich tree, twice, in what only Btrfs has. */
+async function readFirst(device: string, length: number): Promise<Buffer> {
+  const file = await open(device);
+  const { buffer } = await file.read(Buffer.alloc(length), 0, length, 0);
+  await file.close();
+  return buffer;
+}
+
+/** The rich tree in a subvolume, and what only Btrfs has. */
 async function makeRichBtrfs(folder: string): Promise<void> {
   const at = (name: string): string => join(folder, name);
   const subvolume = (...words: string[]): Promise<unknown> => run(['btrfs', 'subvolume', ...words]);

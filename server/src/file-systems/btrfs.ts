@@ -5,6 +5,7 @@ import type { Session } from '@diskferry/system/session';
 import { formatBytes } from '@diskferry/system/units';
 import { sizeOfDevice } from './block-device.ts';
 import type { Signature } from './blkid.ts';
+import { carryBootArea } from './boot-area.ts';
 import { changeUuid, forgetDevices, moveBySeed } from './btrfs-move.ts';
 import { bytesInChunks, type ChunkUse, readChunkUse, smallestForChunks } from './btrfs-space.ts';
 import { type BtrfsSuperblock, readBtrfsSuperblock } from './btrfs-superblock.ts';
@@ -14,6 +15,9 @@ import { withMount } from './mount.ts';
 import { sectorsFileSystem } from './sectors.ts';
 
 const SOURCE_OPTIONS = ['ro', 'noatime'];
+
+/** Before the superblock: GRUB puts its core there when it is installed in the partition. */
+const BOOT_AREA_BYTES = 64 * 1024;
 
 /** Features that the way over a seed device does not take, and why. */
 const NOT_BY_FILES: Readonly<Record<string, string>> = {
@@ -140,6 +144,7 @@ async function copyBtrfs(
   }
   await moveBySeed(source, destination, context);
   await changeUuid(destination, superblock.uuid, signal);
+  await carryBootArea(source, destination, BOOT_AREA_BYTES);
   for (const difference of differences(superblock, await readBtrfsSuperblock(destination))) warn(difference);
 }
 

@@ -73,6 +73,21 @@ test('a journal that was not replayed and files that were deleted while open are
   assert.deepEqual(await compareDevices(bench, await bench.loop(referenceFile), destination), []);
 });
 
+test('boot code before the superblock is carried', async (t) => {
+  const bench = openWorkbench(t);
+  const source = await makeSource(bench, '-t ext4', async () => {});
+  const bootCode = randomBytes(1024);
+  const device = await open(source.device, 'r+');
+  await device.write(bootCode);
+  await device.sync();
+  await device.close();
+  const { file, destination } = await copyWhole(bench, source.device);
+  await run(['sync', destination]);
+  const copy = await open(file);
+  assert.deepEqual((await copy.read(Buffer.alloc(1024), 0, 1024, 0)).buffer, bootCode);
+  await copy.close();
+});
+
 test('a file that cannot be read fails the copy, and is named', async (t) => {
   const bench = openWorkbench(t);
   const source = await makeSource(bench, '-t ext4 -b 4096 -O metadata_csum', async (folder) => {

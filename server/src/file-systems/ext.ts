@@ -5,6 +5,7 @@ import type { Session } from '@diskferry/system/session';
 import { formatBytes } from '@diskferry/system/units';
 import { sectorSizeOfDevice, sizeOfDevice } from './block-device.ts';
 import type { Signature } from './blkid.ts';
+import { carryBootArea } from './boot-area.ts';
 import { copyTree } from './copy-tree.ts';
 import { type Destination, examineDestination, type Suitability, tooSmall } from './destination.ts';
 import { emptyJournal, readJournal } from './ext-journal.ts';
@@ -31,6 +32,9 @@ const KERNEL_DRIVER = 'ext4';
 const SOURCE_OPTIONS = ['ro', 'noatime'];
 /** noinit_itable: the inode tables of a fresh sparse disk are zeros already. */
 const DESTINATION_OPTIONS = ['rw', 'noatime', 'noinit_itable', 'acl', 'user_xattr', 'errors=remount-ro'];
+
+/** Before the superblock: free for a boot loader that is installed in the partition. */
+const BOOT_AREA_BYTES = 1024;
 
 /** Contents that a copy of files cannot carry, and why. */
 const NOT_BY_FILES: Readonly<Record<string, string>> = {
@@ -256,4 +260,5 @@ async function copyExt(
   );
   await resumeJournal(twin, destination);
   await carrySettings(superblock, destination);
+  await carryBootArea(source, destination, BOOT_AREA_BYTES);
 }
