@@ -121,8 +121,8 @@ async function rightTo(source: RemoteSource, mode: AccessMode, options: OpenSour
 }
 
 /**
- * From the server of this machine, which the computer has dialled. It asks that computer again by itself; if the server was
- * started anew, it is asked again here.
+ * From the server of this machine, which the computer has dialled. It is asked again after each interruption, so that what is
+ * left on the connections of before is not written after what is sent again.
  */
 async function managedRight(
   managed: ManagedDiskName,
@@ -131,23 +131,18 @@ async function managedRight(
 ): Promise<Right> {
   let current: ManagedGrant | undefined;
   let isOver = false;
-  async function address(signal: AbortSignal): Promise<DiskAddress> {
-    const grant = current ?? (await takeManagedGrant(managed, purpose, { signal }));
-    if (current === undefined) watch(grant);
-    return { transport: 'unix', socketPath: grant.socketPath, exportName: '' };
-  }
-  function watch(grant: ManagedGrant): void {
+  async function take(signal: AbortSignal): Promise<DiskAddress> {
+    const grant = await takeManagedGrant(managed, purpose, { signal });
+    current?.giveBack();
     current = grant;
-    void grant.ended.then(({ message }) => {
-      current = undefined;
-      return isOver ? undefined : onNotice(message);
-    });
+    void grant.ended.then(({ message }) => (isOver || current !== grant ? undefined : onNotice(message)));
     // It was given back while it was asked for.
     if (isOver) grant.giveBack();
+    return { transport: 'unix', socketPath: grant.socketPath, exportName: '' };
   }
   return {
-    address: await address(signal),
-    renew: address,
+    address: await take(signal),
+    renew: take,
     async giveBack() {
       isOver = true;
       current?.giveBack();

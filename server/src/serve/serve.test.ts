@@ -325,6 +325,44 @@ test('a grant is a writable socket that lasts as long as it is held', async (con
   );
 });
 
+test('who asks again for the same job gets a new socket with the newest name, and gives back once', async (context) => {
+  const serving = await startServing(context);
+  const secret = serving.enrol('lab');
+  const asked: string[] = [];
+  const { promise: ended, resolve } = Promise.withResolvers<void>();
+  let names = 0;
+  const client = await startClient(context, serving, secret, {
+    more: async (message) => {
+      asked.push(message.type === 'open-channel' ? `channel of ${message.disk}` : message.type);
+      if (message.type === 'grant-write') return { type: 'granted', exportName: `sda;grant=${++names}` };
+      if (message.type === 'open-channel') {
+        const stream = await dialChannel(serving.door, { secret, identity: client.identity }, message);
+        stream.end('written');
+        return { type: 'channel-opened' };
+      }
+      resolve();
+      return { type: 'grant-ended' };
+    },
+  });
+  await serving.computers((all) => all.length === 1);
+  const again = Promise.withResolvers<void>();
+  const lines: (string | undefined)[] = [];
+  const first = takeGrant(serving, GRANT, ({ socket, message }) => {
+    lines.push(message);
+    if (socket !== undefined) again.resolve();
+  });
+  await again.promise;
+  const second = takeGrant(serving, GRANT, ({ socket = '' }, drop) => {
+    void first
+      .then(() => received(connect(socket)))
+      .then((text) => assert.equal(text, 'written'))
+      .then(drop);
+  });
+  await Promise.all([first, second, ended]);
+  assert.deepEqual(lines, [undefined, 'it was asked for again']);
+  assert.deepEqual(asked, ['grant-write', 'grant-write', 'channel of sda;grant=2', 'end-grant']);
+});
+
 test('a grant that cannot be given is refused with the reason', async (context) => {
   const serving = await startServing(context);
   await startClient(context, serving, serving.enrol('lab'), {

@@ -58,7 +58,8 @@ export class WriteGrants {
   }
 
   /**
-   * Asks the computer for the right to write, and offers a socket that has it.
+   * Asks the computer for the right to write, and offers a socket that has it. Who asks again for the same job gets a new
+   * socket instead of the old one: what may still come over connections of the old one is not written any more.
    *
    * @throws {DiskferryError} `COMPUTER_MISSING`; the code of the client's refusal
    */
@@ -79,6 +80,8 @@ export class WriteGrants {
       await giveBack(place, request.disk);
       throw error;
     }
+    const older = this.#sameJob(request);
+    if (older !== undefined) this.#end(older, 'it was asked for again');
     this.#grants.add(grant);
     this.#watch(grant, computer);
     return {
@@ -87,7 +90,8 @@ export class WriteGrants {
       giveBack: async () => {
         this.#forget(grant);
         await socket.close();
-        if (grant.place !== undefined) await giveBack(grant.place, request.disk);
+        const isLast = this.#sameJob(request) === undefined;
+        if (isLast && grant.place !== undefined) await giveBack(grant.place, request.disk);
       },
     };
   }
@@ -122,6 +126,12 @@ export class WriteGrants {
     };
     if (computer.link.signal.aborted) onGone();
     else computer.link.signal.addEventListener('abort', onGone, { once: true });
+  }
+
+  #sameJob({ computer, disk, job }: GrantRequest): Grant | undefined {
+    return [...this.#grants].find(
+      ({ request }) => request.computer === computer && request.disk === disk && request.job === job,
+    );
   }
 
   #end(grant: Grant, why: string): void {
