@@ -1,6 +1,6 @@
 /**
- * Threads that wait for disks. Four, libuv's default, keep an SSD idle that answers dozens of requests at once;
- * each thread costs some 100 KB of memory.
+ * Threads that wait for disks; what lies in memory is answered without them. Four, libuv's default, keep an SSD idle
+ * that answers dozens of requests at once; each thread costs some 100 KB of memory.
  */
 const POOL_THREADS = 16;
 
