@@ -47,14 +47,16 @@ const EXT: Readonly<Record<string, ExtCase>> = {
 };
 
 for (const [name, { options, size, sectorSize = 512, changes }] of Object.entries(EXT)) {
-  test(`a rich tree is copied from ${name}`, async (t) => {
+  test(`files are copied from ${name}`, async (t) => {
     const bench = openWorkbench(t);
     const source = await bench.loop(bench.file('source', SIZE));
     await run(['mke2fs', '-F', '-q', '-L', 'a label', ...options.split(' '), source] as Command);
     const folder = await bench.mount(source);
     // The last files lie behind the end of a smaller destination.
     await run(['fallocate', '--length', String(300 * MIB), join(folder, 'filler')], { okExitCodes: [0, 1] });
-    await makeRichTree(folder, { hugeFile: !options.includes('-b 1024') });
+    // Where blocks differ, every file is compared block by block: a few are enough.
+    if (sectorSize === 4096) await makeFewFiles(folder);
+    else await makeRichTree(folder, { hugeFile: !options.includes('-b 1024') });
     await rm(join(folder, 'filler'), { force: true });
     await bench.unmount(folder);
     const before = await readSuperblock(source);
@@ -238,6 +240,12 @@ async function copyTo(
   await fileSystem.create(device, bench.context);
   await fileSystem.copy(source, device, bench.context);
   return Object.assign([...changes], { device, file });
+}
+
+async function makeFewFiles(folder: string): Promise<void> {
+  for (let number = 0; number < 30; number++) {
+    await writeFile(join(folder, `${number}`), randomBytes(number * 700));
+  }
 }
 
 async function compareDevices(
