@@ -10,7 +10,7 @@ class Slow {
   readonly stream: Duplex;
   #callback: (() => void) | undefined;
 
-  constructor() {
+  constructor(options: ConstructorParameters<typeof Outflow>[1] = {}) {
     this.stream = new Duplex({
       read: () => {},
       write: (bytes: Buffer, _encoding, callback) => {
@@ -19,7 +19,7 @@ class Slow {
       },
     });
     this.stream.on('error', () => {});
-    this.outflow = new Outflow(this.stream);
+    this.outflow = new Outflow(this.stream, options);
   }
 
   async let(): Promise<void> {
@@ -115,6 +115,36 @@ describe('the outflow of a connection', () => {
     for (let count = 0; count < 3; count++) await slow.let();
     assert.deepEqual(slow.taken, ['a', 'b', long, longer, 'c', 'd']);
     assert.equal(slow.outflow.idle, true);
+  });
+
+  test('gives a stream that takes little at a time the parts of a message, and lets nothing come between', async () => {
+    const slow = new Slow({ maxWriteBytes: 2 });
+    const left: string[] = [];
+    slow.outflow.send(bytes('12345'), () => left.push('long'));
+    slow.outflow.send(bytes('a'), () => left.push('a'));
+    let held = false;
+    void slow.outflow.hold().then(() => (held = true));
+    for (const part of ['12', '34', '5']) {
+      await settled();
+      assert.equal(slow.taken.at(-1), part);
+      assert.deepEqual([left, held], [[], false]);
+      await slow.let();
+    }
+    assert.deepEqual(slow.taken, ['12', '34', '5', 'a']);
+    await slow.let();
+    assert.deepEqual([left, held], [['long', 'a'], true]);
+    assert.equal(slow.outflow.progress.left, 4);
+  });
+
+  test('lets go of a message that has left in part when the stream breaks', async () => {
+    const slow = new Slow({ maxWriteBytes: 2 });
+    let left = 0;
+    slow.outflow.send(bytes('12345'), () => left++);
+    await slow.let();
+    slow.stream.destroy();
+    await settled();
+    assert.equal(left, 1);
+    assert.deepEqual(slow.taken, ['12', '34']);
   });
 
   test('lets go of everything when the stream breaks', async () => {

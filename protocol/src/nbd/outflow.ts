@@ -23,15 +23,20 @@ export class Outflow {
   #held = false;
   #corked = false;
   #gone = false;
+  /** A message is given to the stream part by part. */
+  #dividing = false;
   #left = 0;
+  readonly #maxWriteBytes: number;
   readonly #onLeft = (): void => this.#oneLeft();
   readonly #uncork = (): void => {
     this.#corked = false;
     this.#stream.uncork();
   };
 
-  constructor(stream: Duplex) {
+  /** @param options.maxWriteBytes longer messages are given to the stream in parts, each when the one before has left */
+  constructor(stream: Duplex, { maxWriteBytes = Number.POSITIVE_INFINITY } = {}) {
     this.#stream = stream;
+    this.#maxWriteBytes = maxWriteBytes;
     // Streams other than sockets forget their callbacks when they are destroyed.
     stream.on('close', () => this.#lose());
   }
@@ -41,7 +46,7 @@ export class Outflow {
     return this.#gone || this.#stream.destroyed;
   }
 
-  /** How many messages have left, and whether there are more that have not. */
+  /** How many messages and parts of messages have left, and whether there are more that have not. */
   get progress(): { readonly left: number; readonly pending: boolean } {
     return { left: this.#left, pending: this.#leaving.length > 0 };
   }
@@ -71,14 +76,14 @@ export class Outflow {
    */
   hold({ alone = false } = {}): Promise<boolean> {
     if (this.gone) return Promise.resolve(false);
-    if (!this.#held && this.#waiting.length === 0 && !(alone && this.#leaving.length > 0)) {
+    if (!this.#held && this.#waiting.length === 0 && !this.#turnMustWait(alone)) {
       this.#held = true;
       return Promise.resolve(true);
     }
     return new Promise((grant) => this.#waiting.push({ kind: 'turn', alone, grant }));
   }
 
-  /** A part of a message, for who holds the stream. */
+  /** A part of a message, for who holds the stream; not before the part before it has left. */
   sendHeld(bytes: Uint8Array, onLeft?: () => void): void {
     this.#write(bytes, onLeft);
   }
@@ -105,7 +110,20 @@ export class Outflow {
       this.#stream.cork();
       setImmediate(this.#uncork);
     }
-    this.#stream.write(bytes, this.#onLeft);
+    this.#give(bytes);
+  }
+
+  #give(bytes: Uint8Array): void {
+    this.#dividing = bytes.length > this.#maxWriteBytes;
+    if (!this.#dividing) {
+      this.#stream.write(bytes, this.#onLeft);
+      return;
+    }
+    this.#stream.write(bytes.subarray(0, this.#maxWriteBytes), () => {
+      this.#left++;
+      // If the stream broke, all that waits is let go at once.
+      if (!this.gone) this.#give(bytes.subarray(this.#maxWriteBytes));
+    });
   }
 
   /** Streams call back in the order of the writes. */
@@ -117,14 +135,18 @@ export class Outflow {
   }
 
   #mustWait(bytes: Uint8Array): boolean {
-    return this.#leaving.length > 0 && bytes.length >= LONG_MESSAGE_BYTES;
+    return this.#dividing || (this.#leaving.length > 0 && bytes.length >= LONG_MESSAGE_BYTES);
+  }
+
+  #turnMustWait(alone: boolean): boolean {
+    return this.#dividing || (alone && this.#leaving.length > 0);
   }
 
   #advance(): void {
     while (!this.#held) {
       const [next] = this.#waiting;
       if (next === undefined) return;
-      if (next.kind === 'turn' && next.alone && this.#leaving.length > 0) return;
+      if (next.kind === 'turn' && this.#turnMustWait(next.alone)) return;
       if (next.kind === 'message' && this.#mustWait(next.bytes)) return;
       this.#waiting.shift();
       if (next.kind === 'message') {

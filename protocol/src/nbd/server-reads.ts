@@ -198,6 +198,7 @@ export class ReadAnswers {
         leaving = outflow.sentHeld(buffer.subarray(start, data + piece.length));
         [buffer, other] = [other, buffer];
       }
+      await leaving;
       if (failure !== undefined) outflow.sendHeld(format.failure(request, describeError(failure)));
       else if (format.style !== 'simple') outflow.sendHeld(format.success(request));
     } finally {

@@ -3,7 +3,7 @@ import type { BudgetShare } from './byte-budget.ts';
 import { type BufferPool, HEADROOM_BYTES } from './buffer-pool.ts';
 import { COMMAND, COMMAND_FLAG, ERROR } from './constants.ts';
 import { describeError } from './errno.ts';
-import { PIECE_BYTES } from './limits.ts';
+import { MAX_TLS_WRITE_BYTES, PIECE_BYTES } from './limits.ts';
 import { Outflow } from './outflow.ts';
 import { ProgressWatch } from './progress-watch.ts';
 import type { ReplyError } from './replies.ts';
@@ -53,7 +53,10 @@ export class Transmission {
     const { replies } = chosen.agreement;
     this.#context = context;
     this.#decoder = new RequestDecoder(connection.reader, { extended: replies === 'extended' });
-    this.#outflow = new Outflow(connection.stream);
+    this.#outflow = new Outflow(
+      connection.stream,
+      connection.secured === undefined ? {} : { maxWriteBytes: MAX_TLS_WRITE_BYTES },
+    );
     this.#format = new ReplyFormat(replies, trace);
     this.#reads = new ReadAnswers({
       served: chosen.served,
