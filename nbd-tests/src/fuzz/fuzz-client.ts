@@ -112,7 +112,7 @@ function optionReplies(option: number): Buffer[] {
     case OPTION.SET_META_CONTEXT:
       return [context(option, 1, 'base:allocation'), ack];
     case OPTION.LIST_META_CONTEXT:
-      return [context(option, 0, `diskferry:disk:${'0'.repeat(64)}`), ack];
+      return [context(option, 0, `x-diskferry:disk:${'0'.repeat(64)}`), ack];
     case OPTION.GO:
       return [
         info(option, 0, uint(8, DISK_SIZE), uint(2, TRANSMISSION_FLAGS)),

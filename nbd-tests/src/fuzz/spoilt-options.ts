@@ -10,7 +10,7 @@ const TEMPLATES: readonly Buffer[] = [
   infoRequest('', []),
   infoRequest('/dev/sda', [3, 3, 3]),
   contextQueries('sda', ['base:allocation']),
-  contextQueries('sda', ['base:', 'diskferry:', 'qemu:dirty-bitmap:x']),
+  contextQueries('sda', ['base:', 'x-diskferry:', 'qemu:dirty-bitmap:x']),
   contextQueries('sda', []),
   string('sda'),
   Buffer.from('sda'),

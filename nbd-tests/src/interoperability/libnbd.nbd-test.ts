@@ -39,7 +39,11 @@ for (const security of SECURITIES) {
       assert.equal(disk['can_cache'], true);
       assert.equal(disk['block_size_minimum'], 4096);
       assert.equal(disk['block_size_maximum'], 32 * MIB);
-      assert.deepEqual(disk['contexts'], ['base:allocation']);
+      // And what tells the disk from another, for our own reconnecting.
+      const [allocation, identity, ...more] = disk['contexts'] as string[];
+      assert.equal(allocation, 'base:allocation');
+      assert.match(String(identity), /^x-diskferry:disk:[0-9a-f]{64}$/);
+      assert.deepEqual(more, []);
     });
 
     test('nbdinfo sees that a disk may be written', { skip: missing('nbdinfo') }, async (t) => {
