@@ -30,9 +30,9 @@ export interface DiskCache {
   /** Fills `target` from `offset`. False if not all of it lies in memory; then `target` may hold anything. */
   read(offset: number, target: Uint8Array): boolean;
   /**
-   * Puts `header` and then the bytes of the range on a socket, as far as they lie in memory and the socket takes them.
-   * Saves a copy of the bytes. Returns how many bytes of header and range together were taken, 0 if none; the caller
-   * sends the rest in the usual way.
+   * Puts `header` and then the bytes of the range on a socket if all of them lie in memory, as far as the socket takes
+   * them. Saves a copy of the bytes. Returns how many bytes of header and range together were taken, 0 if none; the
+   * caller sends the rest in the usual way.
    *
    * @param socket file descriptor of a non-blocking stream socket on which nothing waits to be sent
    */

@@ -51,7 +51,8 @@ export class CachedReads implements DiskCache {
 
   send(socket: number, header: Uint8Array, offset: number, length: number): number {
     const body = this.#resident(offset, length);
-    return body === undefined ? 0 : this.#message.send(socket, header, body);
+    // Once the header has left, the answer says that it succeeds: what is missing could turn out to be unreadable.
+    return body?.length === length ? this.#message.send(socket, header, body) : 0;
   }
 
   /** Must be called before the file is closed, because another one may get its number. */

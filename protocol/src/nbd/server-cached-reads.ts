@@ -1,6 +1,5 @@
 import { alignOutwards } from './aligned-range.ts';
 import { HEADROOM_BYTES } from './buffer-pool.ts';
-import { PIECE_BYTES } from './limits.ts';
 import type { Request } from './requests.ts';
 import type { ReadContext } from './server-reads.ts';
 
@@ -13,7 +12,7 @@ export const MIN_UNCOPIED_BYTES = 32 * 1024;
 const COPY_BYTES = 64 * 1024;
 const NOTHING = Buffer.alloc(0);
 
-/** Answers READ out of the memory that the kernel has of the disk, without a copy, past the stream of the socket. */
+/** Answers READ of up to PIECE_BYTES out of the memory that the kernel has of the disk, without a copy, past the stream of the socket. */
 export class CachedReadAnswers {
   readonly #context: ReadContext;
   readonly #socket: number;
@@ -91,13 +90,12 @@ export class CachedReadAnswers {
   }
 
   #has(offset: number, length: number): boolean {
-    return this.#context.served.disk.cache?.has(offset, Math.min(length, PIECE_BYTES)) ?? false;
+    return this.#context.served.disk.cache?.has(offset, length) ?? false;
   }
 
   #sendCached(header: Uint8Array, offset: number, end: number): number {
     if (this.#context.outflow.gone) return 0;
-    const length = Math.min(PIECE_BYTES, end - offset);
-    return this.#context.served.disk.cache?.send(this.#socket, header, offset, length) ?? 0;
+    return this.#context.served.disk.cache?.send(this.#socket, header, offset, end - offset) ?? 0;
   }
 
   /** Sends a part in the usual way, and waits until it has left; returns its length. */

@@ -43,7 +43,8 @@ export class ReadAnswers {
   /** Calls `onLeft` when the whole answer has left, or cannot leave any more. */
   answer(request: Request, onLeft: () => void): void {
     if (this.#answerNow(request, onLeft)) return;
-    const long = request.length >= MIN_UNCOPIED_BYTES;
+    // Longer ones go in pieces, each of which can still fail.
+    const long = request.length >= MIN_UNCOPIED_BYTES && request.length <= PIECE_BYTES;
     const answered = long && this.#cached !== undefined && this.#cached.answer(request);
     if (answered === true) onLeft();
     else void this.#answerLater(request, answered).finally(onLeft);
