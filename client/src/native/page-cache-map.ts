@@ -6,7 +6,7 @@ const PAGE_BYTES = 4096;
  * Pages that were used through a window count as memory of this program until it is closed, and a mapped disk would
  * need page tables of a 500th of its size: so windows are small, and few.
  */
-const WINDOW_BYTES = 8 * 1024 * 1024;
+const WINDOW_BYTES = 4 * 1024 * 1024;
 const MAX_WINDOWS = 2;
 /** Where windows begin, so that requests in the order of the disk find the window of the one before. */
 const WINDOW_ALIGNMENT = 1024 * 1024;

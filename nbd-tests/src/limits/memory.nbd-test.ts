@@ -23,7 +23,7 @@ const DISK_SIZE = 64 * MIB;
  * The most that the imaging client may have resident, in bytes. Of the 256 MB of the smallest computer, the secondary OS has
  * some 60 for itself. About 70 MB are pages of the executable, which the kernel may drop.
  */
-const BUDGET = 176 * MIB;
+const BUDGET = 192 * MIB;
 /** Every connection gets its turn: so much of its first answer must come, in bytes. */
 const FIRST_ANSWER = 16 + LENGTH;
 

@@ -40,7 +40,7 @@ export const PIECE_BYTES = 1024 * 1024;
 export const MAX_BYTES_IN_FLIGHT = 4 * 1024 * 1024;
 
 /** Payload that all connections of a server may have under way, in bytes: the secondary OS must do with 256 MB of memory. */
-export const MAX_BYTES_IN_FLIGHT_IN_ALL = 32 * 1024 * 1024;
+export const MAX_BYTES_IN_FLIGHT_IN_ALL = 16 * 1024 * 1024;
 
 /**
  * What TLS is given at a time, in bytes: Node encrypts all of it at once, and each connection keeps a buffer of that size for
