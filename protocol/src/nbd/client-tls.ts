@@ -72,6 +72,8 @@ function doubtAbout(socket: TLSSocket, tls: ClientTls): Error | undefined {
 /** What a TLS error means, or undefined for an error of the connection below. */
 export function tlsError(peer: string, error: NodeJS.ErrnoException): NbdError | undefined {
   if (error.code?.startsWith('ERR_SSL_') !== true) return undefined;
+  // OpenSSL's words for a connection that was closed, which can be made again.
+  if (error.code.includes('UNEXPECTED_EOF')) return undefined;
   // An alert is how the other side says why it gives up.
   if (error.code.includes('ALERT')) {
     const message = `${peer} refuses the TLS connection (${error.message}); see whether it knows the key of this computer`;
