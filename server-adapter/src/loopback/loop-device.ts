@@ -4,10 +4,11 @@ import { run } from '@diskferry/system/run';
 import type { HeldResources } from '../held-resources.ts';
 
 /**
- * How far the kernel reads ahead of a program that reads a file in order, in KiB. The kernel's 128 leaves the network
- * idle between requests; more than a megabyte fetches bytes beyond the end of what is wanted.
+ * How far the kernel reads ahead of a program that reads a file in order, in KiB. What hides the network's waits is the
+ * read-ahead of the adapter. More here makes random reads slower: the kernel takes neighbours that it finds in memory for
+ * reading in order, and then fetches as much again.
  */
-const READ_AHEAD_KIB = 1024;
+const READ_AHEAD_KIB = 256;
 
 export interface LoopOptions {
   /** The logical sector size of the loop device, in bytes. */
