@@ -12,7 +12,7 @@ import {
 } from '@diskferry/protocol/control';
 import type { Inventory } from '@diskferry/protocol/inventory';
 import { TrustError } from '@diskferry/trust/trust-error';
-import type { RawData, WebSocket } from 'ws';
+import { type RawData, WebSocket } from 'ws';
 import type { Access, PeerConnection } from '../access/access.ts';
 import { AccessError } from '../access/peer.ts';
 import type { DiskList } from '../disks/disk-list.ts';
@@ -85,6 +85,8 @@ class Conversation {
   }
 
   async answer(data: RawData): Promise<void> {
+    // What had arrived before the connection was cut off.
+    if (this.#socket.readyState !== WebSocket.OPEN) return;
     let id: number | undefined;
     try {
       const bytes = bytesOf(data);

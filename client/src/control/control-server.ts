@@ -37,7 +37,12 @@ export async function startControlServer(options: ControlServerOptions): Promise
     response.end('This is the control channel of an imaging client; it speaks WebSocket.\n');
   });
   http.maxConnections = MAX_CONNECTIONS;
-  const sockets = new WebSocketServer({ server: http, maxPayload: MAX_SERVER_MESSAGE_BYTES });
+  const sockets = new WebSocketServer({
+    server: http,
+    maxPayload: MAX_SERVER_MESSAGE_BYTES,
+    // One message at a time: otherwise hundreds that arrive together are all answered before the first answer is counted.
+    allowSynchronousEvents: false,
+  });
   sockets.on('connection', (socket, request) => serveControlChannel(socket, connectionOf(request), options));
   sockets.on('error', (error) => debug('%s', error.message));
   const port = await listen(http, { ...options, option: '--control-port' });
