@@ -21,3 +21,13 @@ export function formatGuid(bytes: Buffer, offset: number): string {
   const tail = bytes.toString('hex', offset + 8, offset + GUID_SIZE);
   return [...head, tail.slice(0, 4), tail.slice(4)].join('-');
 }
+
+/** The bytes of a GUID as disks store it; the opposite of {@link formatGuid}. */
+export function guidBytes(text: string): Buffer {
+  const bytes = Buffer.from(text.replaceAll('-', ''), 'hex');
+  if (bytes.length !== GUID_SIZE) throw new TypeError(`"${text}" is not a GUID`);
+  bytes.subarray(0, 4).reverse();
+  bytes.subarray(4, 6).reverse();
+  bytes.subarray(6, 8).reverse();
+  return bytes;
+}
