@@ -2,6 +2,7 @@ import { access, open, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DiskferryError } from '@diskferry/system/errors';
 import { run } from '@diskferry/system/run';
+import { grubPath, type RootFileSystem, rootFacts } from './root-file-system.ts';
 
 const GRUB_FOLDER = '/usr/lib/grub';
 const PACKAGE = { 'i386-pc': 'grub-pc-bin', 'x86_64-efi': 'grub-efi-amd64-bin' } as const;
@@ -11,16 +12,23 @@ const SECTOR = 512;
 /** The boot sector's code ends where the disk signature and the partition table begin. */
 const BOOT_CODE_BYTES = 440;
 
+interface Root {
+  readonly rootUuid: string;
+  readonly rootFileSystem: RootFileSystem;
+}
+
 /** The menu of a source computer: one entry, started at once, seen on screen and serial line. */
-export function grubMenu(rootUuid: string): string {
+export function grubMenu({ rootUuid, rootFileSystem }: Root): string {
+  const { subvolume } = rootFacts(rootFileSystem);
+  const words = subvolume === undefined ? '' : ` rootflags=subvol=${subvolume}`;
   return `serial --unit=0 --speed=115200
 terminal_input console serial
 terminal_output console serial
 set timeout=0
 menuentry "Debian" {
   search --no-floppy --fs-uuid --set=root ${rootUuid}
-  linux /vmlinuz root=UUID=${rootUuid} ro console=tty0 console=ttyS0,115200 quiet mitigations=off fsck.mode=skip
-  initrd /initrd.img
+  linux ${grubPath(rootFileSystem, '/vmlinuz')} root=UUID=${rootUuid}${words} ro console=tty0 console=ttyS0,115200 quiet mitigations=off fsck.mode=skip
+  initrd ${grubPath(rootFileSystem, '/initrd.img')}
 }
 `;
 }
@@ -41,12 +49,16 @@ export async function grubModules(platform: GrubPlatform): Promise<string> {
  * Puts GRUB into the boot sector and the gap behind it, as grub-install does on an MBR disk: boot.img loads the
  * sector 1, whose block list says that the rest follows (GRUB's boot.S and diskboot.S have these as defaults).
  */
-export async function installBiosGrub(disk: string, corePath: string): Promise<void> {
+export async function installBiosGrub(
+  disk: string,
+  corePath: string,
+  rootFileSystem: RootFileSystem,
+): Promise<void> {
   const folder = await grubModules('i386-pc');
   await makeGrubImage('i386-pc', {
     output: corePath,
-    prefix: '(,msdos1)/boot/grub',
-    modules: ['biosdisk', 'part_msdos', 'ext2'],
+    prefix: `(,msdos1)${grubPath(rootFileSystem, '/boot/grub')}`,
+    modules: ['biosdisk', 'part_msdos', rootFacts(rootFileSystem).grubModule],
   });
   const bootSector = await readFile(join(folder, 'boot.img'));
   const core = await readFile(corePath);
@@ -56,7 +68,7 @@ export async function installBiosGrub(disk: string, corePath: string): Promise<v
 }
 
 /** Makes GRUB's EFI program, which reads EFI/debian/grub.cfg beside itself, as Debian's does. */
-export async function makeEfiGrub(output: string): Promise<void> {
+export async function makeEfiGrub(output: string, rootFileSystem: RootFileSystem): Promise<void> {
   await grubModules('x86_64-efi');
   await makeGrubImage('x86_64-efi', {
     output,
@@ -64,7 +76,7 @@ export async function makeEfiGrub(output: string): Promise<void> {
     modules: [
       'part_gpt',
       'fat',
-      'ext2',
+      rootFacts(rootFileSystem).grubModule,
       'normal',
       'configfile',
       'search',
@@ -74,6 +86,12 @@ export async function makeEfiGrub(output: string): Promise<void> {
       'efi_gop',
     ],
   });
+}
+
+/** The menu beside GRUB's EFI program: leads to the one of the system. */
+export function efiMenu({ rootUuid, rootFileSystem }: Root): string {
+  const folder = grubPath(rootFileSystem, '/boot/grub');
+  return `search.fs_uuid ${rootUuid} root\nset prefix=($root)${folder}\nconfigfile $prefix/grub.cfg\n`;
 }
 
 async function makeGrubImage(

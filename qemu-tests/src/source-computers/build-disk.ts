@@ -1,24 +1,29 @@
 import { cp, mkdir, open, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { run } from '@diskferry/system/run';
-import { grubMenu, grubModules, installBiosGrub, makeEfiGrub } from './boot-loader.ts';
+import type { Session } from '@diskferry/system/session';
+import { efiMenu, grubMenu, grubModules, installBiosGrub, makeEfiGrub } from './boot-loader.ts';
 import type { BuildOptions } from './build-options.ts';
+import { writeFileAtEnd } from './file-at-end.ts';
 import { fillFreeSpace, fillRange } from './junk.ts';
 import { type Layout, layoutOf, type SourceKind } from './layout.ts';
-import { withMountedPartition } from './mounted-partition.ts';
+import { withMountedPartition, withPartitionDevice } from './mounted-partition.ts';
+import { type RootFileSystem, rootFacts } from './root-file-system.ts';
 
 export interface DiskRecipe {
   /** The tar archive of the system. */
   readonly archive: string;
   readonly kind: SourceKind;
   readonly sizeBytes: number;
+  readonly rootFileSystem: RootFileSystem;
   readonly fillWithJunk: boolean;
+  readonly fileAtEnd: boolean;
 }
 
 /** Makes the raw disk of a source computer at `disk`. */
 export async function buildDisk(disk: string, recipe: DiskRecipe, options: BuildOptions): Promise<void> {
   const { signal, onProgress } = options;
-  const layout = layoutOf(recipe.kind, disk, recipe.sizeBytes);
+  const layout = layoutOf(recipe.kind, disk, recipe.sizeBytes, recipe.rootFileSystem);
   onProgress(`${recipe.kind}: partitions and file systems`);
   await makeEmptyDisk(disk, layout);
   // A partition that was in use once holds old data wherever its new file system wrote nothing.
@@ -26,20 +31,31 @@ export async function buildDisk(disk: string, recipe: DiskRecipe, options: Build
     for (const range of [layout.esp, layout.swap])
       if (range !== undefined) await fillRange(disk, range, options);
   }
-  await formatPartitions(disk, layout, options.session.folder);
-  await withMountedPartition({ disk, partition: layout.root }, options.session, async (root) => {
-    onProgress(`${recipe.kind}: unpacking Debian`);
-    await run(['tar', '-xpf', recipe.archive, '-C', root, '--numeric-owner', ...XATTRS], { signal });
-    await configureSystem(root, layout);
-    if (recipe.fillWithJunk) {
-      onProgress(`${recipe.kind}: filling the free space with noise and deleting it`);
-      await fillFreeSpace(root, options);
-    }
-  });
+  await formatPartitions(disk, layout, options.session);
+  const mountOptions = await makeSubvolume(disk, layout, options.session);
+  await withMountedPartition(
+    { disk, partition: layout.root, options: mountOptions },
+    options.session,
+    async (root) => {
+      onProgress(`${recipe.kind}: unpacking Debian`);
+      await run(['tar', '-xpf', recipe.archive, '-C', root, '--numeric-owner', ...XATTRS], { signal });
+      await configureSystem(root, layout);
+      if (recipe.fileAtEnd) {
+        const end = await writeFileAtEnd(root, { path: FILE_AT_END, sizeBytes: layout.root.size }, options);
+        onProgress(`${recipe.kind}: a file ends ${layout.root.size - end} bytes before the end of the root`);
+      }
+      if (recipe.fillWithJunk) {
+        onProgress(`${recipe.kind}: filling the free space with noise and deleting it`);
+        await fillFreeSpace(root, options);
+      }
+    },
+  );
   onProgress(`${recipe.kind}: boot loader`);
   await installBootLoader(disk, layout, options.session.folder);
 }
 
+/** With `fileAtEnd`: in the root file system. */
+const FILE_AT_END = 'srv/ferry/at-the-end';
 const XATTRS = ['--xattrs', '--xattrs-include=*'] as const;
 
 async function makeEmptyDisk(disk: string, { sizeBytes, script }: Layout): Promise<void> {
@@ -51,18 +67,33 @@ async function makeEmptyDisk(disk: string, { sizeBytes, script }: Layout): Promi
 
 async function formatPartitions(
   disk: string,
-  { root, rootUuid, swap, esp }: Layout,
-  scratch: string,
+  { root, rootUuid, rootFileSystem, swap, esp }: Layout,
+  session: Session,
 ): Promise<void> {
-  const ext4 = ['-q', '-F', '-t', 'ext4', '-U', rootUuid, '-L', 'ferry-root'];
-  await run(['mke2fs', ...ext4, '-E', `offset=${root.start}`, disk, `${root.size / KIB}k`]);
-  if (swap !== undefined) await makeSwap(disk, swap, scratch);
+  await withPartitionDevice({ disk, partition: root }, session, async (device) =>
+    run([...rootFacts(rootFileSystem).make(rootUuid), device]),
+  );
+  if (swap !== undefined) await makeSwap(disk, swap, session.folder);
   if (esp !== undefined) {
     // One sector a cluster, so that so small a file system is FAT32.
     const fat = ['-F', '32', '-s', '1', '-n', 'FERRY-ESP', '-i', esp.serial];
     const place = ['--offset', String(esp.start / SECTOR), '-h', String(esp.start / SECTOR)];
     await run(['mkfs.fat', ...fat, ...place, disk, String(esp.size / KIB)]);
   }
+}
+
+/** Makes the subvolume of the root where there is one. Returns the options with which the root is mounted. */
+async function makeSubvolume(
+  disk: string,
+  { root, rootFileSystem }: Layout,
+  session: Session,
+): Promise<string> {
+  const { subvolume } = rootFacts(rootFileSystem);
+  if (subvolume === undefined) return 'rw';
+  await withMountedPartition({ disk, partition: root }, session, async (top) =>
+    run(['btrfs', '--quiet', 'subvolume', 'create', join(top, subvolume)]),
+  );
+  return `rw,subvol=${subvolume}`;
 }
 
 /** Debian 12's mkswap cannot write at an offset; all that it writes is one page. */
@@ -87,13 +118,16 @@ async function configureSystem(root: string, layout: Layout): Promise<void> {
   await mkdir(join(root, 'boot/grub'), { recursive: true });
   await mkdir(join(root, 'boot/efi'), { recursive: true });
   await cp(await grubModules(platform), join(root, 'boot/grub', platform), { recursive: true });
-  await writeFile(join(root, 'boot/grub/grub.cfg'), grubMenu(layout.rootUuid));
+  await writeFile(join(root, 'boot/grub/grub.cfg'), grubMenu(layout));
   const script = await readFile(join(import.meta.dirname, 'special-files.sh'));
   await run(['chroot', root, 'sh', '-s'], { input: script });
 }
 
-function fstab({ rootUuid, swap, esp }: Layout): string {
-  const lines = [`UUID=${rootUuid} / ext4 errors=remount-ro 0 1`];
+function fstab({ rootUuid, rootFileSystem, swap, esp }: Layout): string {
+  const { subvolume } = rootFacts(rootFileSystem);
+  const options = rootFileSystem === 'ext4' ? 'errors=remount-ro' : 'defaults';
+  const words = subvolume === undefined ? options : `${options},subvol=${subvolume}`;
+  const lines = [`UUID=${rootUuid} / ${rootFileSystem} ${words} 0 1`];
   if (swap !== undefined) lines.push(`UUID=${swap.uuid} none swap sw 0 0`);
   if (esp !== undefined) {
     const volumeId = `${esp.serial.slice(0, 4)}-${esp.serial.slice(4)}`.toUpperCase();
@@ -103,13 +137,14 @@ function fstab({ rootUuid, swap, esp }: Layout): string {
 }
 
 async function installBootLoader(disk: string, layout: Layout, scratch: string): Promise<void> {
-  if (layout.esp === undefined) return installBiosGrub(disk, join(scratch, 'core.img'));
+  if (layout.esp === undefined) {
+    return installBiosGrub(disk, join(scratch, 'core.img'), layout.rootFileSystem);
+  }
   const image = `${disk}@@${layout.esp.start}`;
   const program = join(scratch, 'grubx64.efi');
-  await makeEfiGrub(program);
-  const menu = `search.fs_uuid ${layout.rootUuid} root\nset prefix=($root)/boot/grub\nconfigfile $prefix/grub.cfg\n`;
+  await makeEfiGrub(program, layout.rootFileSystem);
   const menuPath = join(scratch, 'grub.cfg');
-  await writeFile(menuPath, menu);
+  await writeFile(menuPath, efiMenu(layout));
   await run(['mmd', '-i', image, '::/EFI', '::/EFI/BOOT', '::/EFI/debian', '::/A folder with a long name']);
   await run(['mcopy', '-i', image, program, '::/EFI/BOOT/BOOTX64.EFI']);
   await run(['mcopy', '-i', image, program, '::/EFI/debian/grubx64.efi']);

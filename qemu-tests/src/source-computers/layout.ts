@@ -1,3 +1,5 @@
+import type { RootFileSystem } from './root-file-system.ts';
+
 const MIB = 1024 * 1024;
 
 export type SourceKind = 'bios-mbr' | 'uefi-gpt';
@@ -13,6 +15,7 @@ interface Range {
 export interface Layout {
   readonly sizeBytes: number;
   readonly root: Range;
+  readonly rootFileSystem: RootFileSystem;
   readonly rootUuid: string;
   /** `bios-mbr` only. */
   readonly swap?: Range & { readonly uuid: string };
@@ -29,13 +32,19 @@ const ESP_BYTES = 100 * MIB;
 const SECTOR = 512;
 
 /** The layout of a disk; its size is rounded down to whole MiB. */
-export function layoutOf(kind: SourceKind, diskPath: string, sizeBytes: number): Layout {
+export function layoutOf(
+  kind: SourceKind,
+  diskPath: string,
+  sizeBytes: number,
+  rootFileSystem: RootFileSystem = 'ext4',
+): Layout {
   const size = sizeBytes - (sizeBytes % MIB);
-  return kind === 'bios-mbr' ? mbrLayout(diskPath, size) : gptLayout(size);
+  const layout = kind === 'bios-mbr' ? mbrLayout(diskPath, size) : gptLayout(size);
+  return { ...layout, rootFileSystem };
 }
 
 /** Partition 1 is the root, 5 is swap inside the extended partition 2. */
-function mbrLayout(diskPath: string, sizeBytes: number): Layout {
+function mbrLayout(diskPath: string, sizeBytes: number): Omit<Layout, 'rootFileSystem'> {
   const extendedBytes = EDGE + SWAP_BYTES;
   const root = { start: EDGE, size: sizeBytes - EDGE - extendedBytes };
   const extended = { start: root.start + root.size, size: extendedBytes };
@@ -58,7 +67,7 @@ function mbrLayout(diskPath: string, sizeBytes: number): Layout {
   };
 }
 
-function gptLayout(sizeBytes: number): Layout {
+function gptLayout(sizeBytes: number): Omit<Layout, 'rootFileSystem'> {
   const esp = { start: EDGE, size: ESP_BYTES };
   const root = { start: EDGE + ESP_BYTES, size: sizeBytes - EDGE - ESP_BYTES - EDGE };
   const script = [

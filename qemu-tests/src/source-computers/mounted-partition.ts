@@ -4,37 +4,60 @@ import { join } from 'node:path';
 import { run } from '@diskferry/system/run';
 import type { Session } from '@diskferry/system/session';
 
-interface Range {
-  /** Bytes. */
-  readonly start: number;
-  /** Bytes. */
-  readonly size: number;
+interface DiskPart {
+  /** A raw disk file. */
+  readonly disk: string;
+  readonly partition: {
+    /** Bytes. */
+    readonly start: number;
+    /** Bytes. */
+    readonly size: number;
+  };
+  /** Logical sectors of the disk, in bytes; 512 by default. */
+  readonly sectorSize?: number;
+  readonly readOnly?: boolean;
 }
 
 /**
- * Works on the mounted file system of one partition of a disk file. The partition is found by offset and size,
- * because not every kernel scans partitions on loop devices.
+ * Works on a block device of one partition of a disk file. The partition is found by offset and size, because not
+ * every kernel scans partitions on loop devices.
  */
+export async function withPartitionDevice<T>(
+  { disk, partition, sectorSize = 512, readOnly = false }: DiskPart,
+  session: Session,
+  work: (device: string) => Promise<T>,
+): Promise<T> {
+  const loop = { kind: 'loop', backing: disk } as const;
+  session.hold(loop);
+  const place = [`--offset=${partition.start}`, `--sizelimit=${partition.size}`];
+  const access = [`--sector-size=${sectorSize}`, ...(readOnly ? ['--read-only'] : [])];
+  const { stdout } = await run(['losetup', '--find', '--show', ...place, ...access, disk]);
+  try {
+    return await work(stdout.trim());
+  } finally {
+    await session.release(loop);
+  }
+}
+
+/** Works on the mounted file system of one partition of a disk file. */
 export async function withMountedPartition<T>(
-  { disk, partition, options = 'rw' }: { disk: string; partition: Range; options?: string },
+  { options = 'rw', ...part }: Omit<DiskPart, 'readOnly'> & { readonly options?: string },
   session: Session,
   work: (folder: string) => Promise<T>,
 ): Promise<T> {
-  const name = `mount-${randomBytes(4).toString('hex')}`;
-  const folder = { kind: 'directory', path: join(session.folder, name) } as const;
-  const loop = { kind: 'loop', backing: disk } as const;
-  const mount = { kind: 'mount', path: folder.path } as const;
-  session.hold(folder);
-  await mkdir(folder.path);
-  session.hold(loop);
-  const place = [`--offset=${partition.start}`, `--sizelimit=${partition.size}`];
-  const access = options.startsWith('ro') ? ['--read-only'] : [];
-  const { stdout } = await run(['losetup', '--find', '--show', ...place, ...access, disk]);
-  session.hold(mount);
-  try {
-    await run(['mount', '-t', 'ext4', '-o', options, stdout.trim(), folder.path]);
-    return await work(folder.path);
-  } finally {
-    for (const resource of [mount, loop, folder]) await session.release(resource);
-  }
+  const readOnly = options.split(',').includes('ro');
+  return withPartitionDevice({ ...part, readOnly }, session, async (device) => {
+    const name = `mount-${randomBytes(4).toString('hex')}`;
+    const folder = { kind: 'directory', path: join(session.folder, name) } as const;
+    const mount = { kind: 'mount', path: folder.path } as const;
+    session.hold(folder);
+    await mkdir(folder.path);
+    session.hold(mount);
+    try {
+      await run(['mount', '-o', options, device, folder.path]);
+      return await work(folder.path);
+    } finally {
+      for (const resource of [mount, folder]) await session.release(resource);
+    }
+  });
 }
