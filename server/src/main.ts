@@ -9,6 +9,8 @@ import { captureCommand } from './cli/capture-command.ts';
 import { cleanupCommand } from './cli/cleanup-command.ts';
 import { type CliCommand, parseInvocation } from './cli/command.ts';
 import { computersCommand } from './cli/computers-command.ts';
+import { convertCommand } from './cli/convert-command.ts';
+import { deployCommand } from './cli/deploy-command.ts';
 import { detachCommand } from './cli/detach-command.ts';
 import { disksCommand } from './cli/disks-command.ts';
 import { enrolCommand } from './cli/enrol-command.ts';
@@ -24,6 +26,8 @@ import { RefusedError } from './refused-error.ts';
 const COMMANDS: readonly CliCommand[] = [
   pairCommand,
   captureCommand,
+  deployCommand,
+  convertCommand,
   disksCommand,
   inventoryCommand,
   attachCommand,

@@ -20,3 +20,25 @@ export function formatDuration(ms: number): string {
   if (minutes < 60) return `${minutes} min ${String(seconds % 60).padStart(2, '0')} s`;
   return `${Math.floor(minutes / 60)} h ${String(minutes % 60).padStart(2, '0')} min`;
 }
+
+const FACTORS: Readonly<Record<string, number>> = Object.fromEntries(
+  ['K', 'M', 'G', 'T', 'P'].flatMap((letter, index) => [
+    [letter, 1024 ** (index + 1)],
+    [`${letter}IB`, 1024 ** (index + 1)],
+    [`${letter}B`, 1000 ** (index + 1)],
+  ]),
+);
+
+/**
+ * Reads a size as the tools of this field take it: bytes, or with a unit, where 30G and 30GiB count in powers of 1024
+ * and 30GB in powers of 1000.
+ *
+ * @returns bytes, or undefined for anything else
+ */
+export function parseBytes(text: string): number | undefined {
+  const match = /^(\d+(?:\.\d+)?)\s*([KMGTP](?:i?B)?|B)?$/i.exec(text.trim());
+  if (match === null) return undefined;
+  const factor = FACTORS[(match[2] ?? '').toUpperCase()] ?? 1;
+  const bytes = Math.round(Number(match[1]) * factor);
+  return Number.isSafeInteger(bytes) && bytes > 0 ? bytes : undefined;
+}

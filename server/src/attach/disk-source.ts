@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import { parseDiskAddress } from '@diskferry/protocol/disk-address';
 import { inspectImage } from '@diskferry/server-adapter/image/virtual-disk';
 import type { DiskSource } from '@diskferry/server-adapter/simulated-disk';
@@ -21,12 +21,14 @@ export async function remoteSourceOf(text: string): Promise<RemoteSource> {
 }
 
 /**
- * Reads what a user wrote for a disk: the address of a remote disk or the path of an image.
+ * Reads what a user wrote for a disk: the address of a remote disk, the path of an image, or that of a disk of this server.
  *
  * @throws {RefusedError} `IMAGE_MISSING` when it is a path that does not exist
  */
 export async function diskSourceOf(text: string): Promise<DiskSource> {
-  if (existsSync(text)) {
+  const found = statSync(text, { throwIfNoEntry: false });
+  if (found?.isBlockDevice()) return { kind: 'device', path: text };
+  if (found !== undefined) {
     const { format } = await inspectImage(text);
     return { kind: 'image', path: text, format };
   }

@@ -27,6 +27,12 @@ test('operands, flags and values are told apart', () => {
   assert.deepEqual([...values], [['timeout', '3']]);
 });
 
+test('an option that may come several times keeps all its values', () => {
+  const repeated = { ...command, options: [{ name: 'mode', value: 'MODE', multiple: true, help: 'a mode' }] };
+  const { lists } = parseInvocation(repeated, ['a', 'b', '--mode', 'files', '--mode', '2=blocks'], signal);
+  assert.deepEqual([...lists], [['mode', ['files', '2=blocks']]]);
+});
+
 test('missing and surplus operands are refused with the usage line', () => {
   assert.throws(() => parse('a'), {
     code: 'USAGE',

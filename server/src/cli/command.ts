@@ -8,6 +8,8 @@ export interface Invocation {
   readonly positionals: readonly string[];
   readonly flags: ReadonlySet<string>;
   readonly values: ReadonlyMap<string, string>;
+  /** Of options that may be given several times, in their order. */
+  readonly lists: ReadonlyMap<string, readonly string[]>;
   /** Aborted by Ctrl-C, SIGTERM or a closed terminal. */
   readonly signal: AbortSignal;
 }
@@ -16,6 +18,8 @@ export interface CliOption {
   readonly name: string;
   /** Shown in the help as `--name VALUE`; a flag without a value when absent. */
   readonly value?: string;
+  /** May be given several times. */
+  readonly multiple?: boolean;
   readonly help: string;
 }
 
@@ -55,7 +59,8 @@ export function parseInvocation(
 ): Invocation {
   const options: OptionTable = Object.fromEntries(
     command.options.map(
-      ({ name, value }) => [name, { type: value === undefined ? 'boolean' : 'string' }] as const,
+      ({ name, value, multiple = false }) =>
+        [name, { type: value === undefined ? 'boolean' : 'string', multiple }] as const,
     ),
   );
   let parsed: ReturnType<typeof parseArgs>;
@@ -78,6 +83,7 @@ export function parseInvocation(
     positionals,
     flags: new Set(entries.filter(([, value]) => value === true).map(([name]) => name)),
     values: new Map(entries.filter((entry): entry is [string, string] => typeof entry[1] === 'string')),
+    lists: new Map(entries.filter((entry): entry is [string, string[]] => Array.isArray(entry[1]))),
     signal,
   };
 }

@@ -22,8 +22,12 @@ export interface KeyedClient {
 }
 
 /** Runs our imaging client on a file in plain text until the test ends. Returns HOST:PORT. */
-export async function startImagingClient(test: TestContext, file: string): Promise<string> {
-  const { address } = await startClient(test, ['--insecure', '--disk', file]);
+export async function startImagingClient(
+  test: TestContext,
+  file: string,
+  options: readonly string[] = [],
+): Promise<string> {
+  const { address } = await startClient(test, ['--insecure', '--disk', file, ...options]);
   return address;
 }
 

@@ -85,7 +85,7 @@ test('a dry run shows the steps and writes nothing', async (t) => {
   assert.equal(result.exitCode, 0, result.stderr);
   assert.match(
     result.stdout,
-    /1\. create the empty image.*\n.*2\. copy boot code.*GPT.*\n.*3\. partition 1: make ext4 "small"/,
+    /1\. create the new image.*\n.*2\. partition 1: make ext4 "small".*\n.*3\. write boot code .*GPT.*\n.*4\. sign/,
   );
   await assertNothingLeft(place, []);
 });
@@ -209,7 +209,7 @@ test('a disk without a partition table and without a known file system is refuse
   await truncate(place.source, 0);
   await truncate(place.source, 128 * MIB);
   const result = await runCli(['capture', '--insecure', place.address, place.image], { env: place.env });
-  assertRefused(result, 1, /no partition table and no file system that diskferry knows/);
+  assertRefused(result, 2, /no partition table and no file system that diskferry knows.*--mode sectors/);
   await assertNothingLeft(place, []);
 });
 
@@ -264,9 +264,14 @@ test('a user who is not root is told so', async () => {
 test('wrong words are answered with exit code 2', async () => {
   assertRefused(await runCli(['captur']), 2, /there is no command "captur"; see diskferry --help/);
   assertRefused(await runCli(['capture', 'x']), 2, /takes ADDRESS and IMAGE/);
-  assertRefused(await runCli(['capture', 'x', '/tmp/y.qcow2']), 2, /"x" is not a disk address/);
+  assertRefused(
+    await runCli(['capture', 'x', '/tmp/y.qcow2']),
+    2,
+    /there is no image x; give the path .* or an address/,
+  );
+  assertRefused(await runCli(['capture', 'x@y@z', '/tmp/y.qcow2']), 2, /"x@y@z" is not a disk address/);
   const json = await runCli(['capture', 'x', '/tmp/y.qcow2', '--json']);
-  assert.equal((JSON.parse(json.stdout) as { error: { code: string } }).error.code, 'ADDRESS_INVALID');
+  assert.equal((JSON.parse(json.stdout) as { error: { code: string } }).error.code, 'IMAGE_MISSING');
 });
 
 test('what a capture reads follows the files, not the size of the disk', async (t) => {

@@ -1,4 +1,4 @@
-import type { PartitionTable } from '@diskferry/server-adapter/partitions/partition-table';
+import type { Partition, PartitionTable } from '@diskferry/server-adapter/partitions/partition-table';
 import { DiskferryError } from '@diskferry/system/errors';
 import type { Range } from './copy-range.ts';
 
@@ -14,9 +14,7 @@ const MAX_LEADING_BYTES = 64 * 1024 * 1024;
  */
 export function rangesOutsidePartitions(table: PartitionTable): Range[] {
   if (table.kind === 'none') return [];
-  const starts = table.partitions.map(({ start }) => start);
-  const leading = { start: 0, size: Math.min(MAX_LEADING_BYTES, ...starts) };
-  const ranges = mergeRanges([leading, ...table.tableRegions]);
+  const ranges = mergeRanges([...leadingRange(table, []), ...table.tableRegions]);
   for (const partition of table.partitions.filter(({ role }) => role !== 'extended')) {
     const covered = table.tableRegions.find((region) => overlaps(region, partition));
     if (covered !== undefined) {
@@ -27,6 +25,16 @@ export function rangesOutsidePartitions(table: PartitionTable): Range[] {
     }
   }
   return ranges;
+}
+
+/** The part of that in front of the first partition, before and after partitions are moved. */
+export function leadingRange(
+  { kind, partitions }: PartitionTable,
+  moved: readonly Pick<Partition, 'start'>[],
+): Range[] {
+  if (kind === 'none') return [];
+  const starts = [...partitions, ...moved].map(({ start }) => start);
+  return [{ start: 0, size: Math.min(MAX_LEADING_BYTES, ...starts) }];
 }
 
 function overlaps(left: Range, right: Range): boolean {

@@ -21,6 +21,29 @@ export async function copyRange(
   }
 }
 
+/**
+ * Compares a range of one disk with the same range of another, which has it `moved` bytes further on.
+ *
+ * @returns the first byte of the source that differs
+ */
+export async function firstDifference(
+  source: Pick<SimulatedDisk, 'read'>,
+  destination: Pick<SimulatedDisk, 'read'>,
+  { start, size }: Range,
+  moved: number,
+): Promise<number | undefined> {
+  for (let done = 0; done < size; done += PIECE_BYTES) {
+    const length = Math.min(PIECE_BYTES, size - done);
+    const [left, right] = await Promise.all([
+      source.read(start + done, length),
+      destination.read(start + done + moved, length),
+    ]);
+    if (left.equals(right)) continue;
+    return start + done + left.findIndex((byte, index) => byte !== right[index]);
+  }
+  return undefined;
+}
+
 /** Whether all bytes are zero. */
 export function isZero(bytes: Buffer): boolean {
   return bytes.length === 0 || (bytes[0] === 0 && bytes.subarray(1).equals(bytes.subarray(0, -1)));

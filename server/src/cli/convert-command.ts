@@ -1,0 +1,22 @@
+import { diskSourceOf } from '../attach/disk-source.ts';
+import { UsageError } from '@diskferry/system/errors';
+import type { CliCommand } from './command.ts';
+import { runTransfer } from './run-transfer.ts';
+import { formatOf, NEW_IMAGE_OPTIONS, TRANSFER_OPTIONS } from './transfer-options.ts';
+
+export const convertCommand: CliCommand = {
+  name: 'convert',
+  operands: ['IMAGE', 'NEW-IMAGE'],
+  summary: 'make a new image of another: other format, size, sectors, layout',
+  details:
+    'Files are copied as in a capture, so the new image holds nothing of the free space. The old one is only read.',
+  options: [...NEW_IMAGE_OPTIONS, ...TRANSFER_OPTIONS],
+  async run(invocation) {
+    const [image, path] = invocation.positionals as [string, string];
+    const source = await diskSourceOf(image);
+    if (source.kind !== 'image')
+      throw new UsageError('convert takes the paths of images; for a disk use capture');
+    const destination = { kind: 'new-image', path, format: formatOf(path, invocation) } as const;
+    return runTransfer({ purpose: 'convert', source, destination }, invocation);
+  },
+};
