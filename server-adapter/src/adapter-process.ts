@@ -4,12 +4,24 @@
  * lives on when its parent ends, and ends when its disk is unmounted or on SIGTERM, in both cases after a flush.
  */
 import { messageOf } from '@diskferry/system/errors';
-import type { FromAdapter, ToAdapter, TroubleCode } from './adapter/messages.ts';
+import type { Work } from './adapter/disk-work.ts';
+import type {
+  AnswerTo,
+  FromAdapter,
+  Question,
+  QuestionType,
+  ToAdapter,
+  TroubleCode,
+} from './adapter/messages.ts';
 import { type ServedDisk, serveDisk } from './adapter/serve-disk.ts';
 
 let served: Promise<ServedDisk> | undefined;
 /** Aborted when the process shall end before its disk is ready. */
 const starting = new AbortController();
+/** Questions that are not answered yet, by their numbers. */
+const underWay = new Map<number, AbortController>();
+/** How often progress is told, in ms. */
+const PROGRESS_MS = 250;
 
 process.on('message', (message) => void receive(message as ToAdapter));
 process.on('SIGTERM', () => void stop());
@@ -24,9 +36,10 @@ async function receive(message: ToAdapter): Promise<void> {
       return start(message);
     case 'stop-waiting':
       return (await served)?.stopWaiting();
-    case 'counters':
-    case 'flush':
+    case 'ask':
       return answer(message);
+    case 'give-up':
+      return underWay.get(message.id)?.abort(new Error('the work was interrupted'));
   }
 }
 
@@ -53,14 +66,42 @@ function notice(message: string): void {
   tell({ type: 'notice', message });
 }
 
-async function answer({ type, id }: Extract<ToAdapter, { id: number }>): Promise<void> {
+async function answer({ id, question }: Extract<ToAdapter, { type: 'ask' }>): Promise<void> {
+  const work = new AbortController();
+  underWay.set(id, work);
+  let bytes: number | undefined;
+  const progress = setInterval(() => {
+    if (bytes !== undefined) tell({ type: 'progress', id, bytes });
+  }, PROGRESS_MS);
   try {
     const disk = await served;
     if (disk === undefined) throw new Error('the adapter serves no disk yet');
-    if (type === 'flush') await disk.flush();
-    tell({ type: 'answer', id, counters: disk.counters() });
+    const found = await answerTo(disk, question, { signal: work.signal, onProgress: (now) => (bytes = now) });
+    tell({ type: 'answer', id, answer: found });
   } catch (error) {
-    tell({ type: 'refusal', id, message: messageOf(error) });
+    tell({ type: 'refusal', id, code: codeOf(error), message: messageOf(error) });
+  } finally {
+    clearInterval(progress);
+    underWay.delete(id);
+  }
+}
+
+function answerTo(disk: ServedDisk, question: Question, work: Work): Promise<AnswerTo<QuestionType>> {
+  switch (question.type) {
+    case 'counters':
+      return Promise.resolve(disk.counters());
+    case 'flush':
+      return disk.flush().then(() => null);
+    case 'discarded':
+      return Promise.resolve(disk.work.discarded(question.range));
+    case 'offer':
+      return disk.work.offer(question.socketPath);
+    case 'withdraw':
+      return disk.work.withdraw().then(() => null);
+    case 'copy':
+      return disk.work.copy(question, work).then(() => null);
+    case 'zero':
+      return disk.work.zero(question.range, work).then(() => null);
   }
 }
 

@@ -4,6 +4,7 @@ import type { Session } from '@diskferry/system/session';
 import type { ConnectionSecurity } from '@diskferry/trust/connection-security';
 import type { GrantPurpose, ManagedDiskName } from './control/managed-grant.ts';
 import type { Partition, PartitionTable } from './partitions/partition-table.ts';
+import type { ByteRange } from './partitions/readable-disk.ts';
 
 /** Where the bytes of a simulated disk live. */
 export type DiskSource =
@@ -19,7 +20,14 @@ export type DiskSource =
       readonly managed?: ManagedDiskName;
     }
   /** A virtual disk file on this server. */
-  | { readonly kind: 'image'; readonly path: string; readonly format: ImageFormat };
+  | { readonly kind: 'image'; readonly path: string; readonly format: ImageFormat }
+  /** A block device of this server. */
+  | {
+      readonly kind: 'device';
+      readonly path: string;
+      /** Parts of the device that make up the disk, in this order, in bytes; all of it if absent. */
+      readonly segments?: readonly ByteRange[];
+    };
 
 export type ImageFormat = 'qcow2' | 'raw' | 'vmdk' | 'vhdx' | 'vdi';
 
@@ -45,7 +53,10 @@ export interface AttachOptions {
   readonly onNotice?: (message: string) => void;
   /** What a remote disk is written for, as the screen of its computer shows it. */
   readonly purpose?: GrantPurpose;
-  /** The sector sizes that an image shall have; 512 bytes by default. Remote disks tell their own. */
+  /**
+   * The sector sizes that an image shall have; by default those for which its partition table is made, or 512 bytes.
+   * Remote disks and block devices tell their own.
+   */
   readonly sectorSize?: SectorSize;
   readonly signal?: AbortSignal | undefined;
 }
@@ -60,7 +71,21 @@ export interface AdapterCounters {
   readonly layerBytesWritten: number;
 }
 
-/** A remote disk or an image, attached as a block device of this server. */
+/** A range of the source and where it goes. Bytes, whole sectors of both disks. */
+export interface CopyPiece extends ByteRange {
+  /** Where it begins on the destination. */
+  readonly to: number;
+}
+
+export interface CopyOptions {
+  /** Called some times a second, and at the end, with how many bytes of the pieces are done. */
+  readonly onProgress: (bytes: number) => void;
+  readonly signal?: AbortSignal | undefined;
+  /** The destination reads as zeros where the pieces go, so that zeros need not be written. */
+  readonly zeroed: boolean;
+}
+
+/** A remote disk, an image or a local block device, attached as a block device of this server. */
 export interface SimulatedDisk {
   /** The block device of the whole disk, such as /dev/loop0. */
   readonly device: string;
@@ -75,6 +100,29 @@ export interface SimulatedDisk {
   /** A block device for one partition, by offset and size. */
   attachPartition(partition: Pick<Partition, 'start' | 'size'>): Promise<string>;
   counters(): Promise<AdapterCounters>;
+  /**
+   * What was discarded since the disk was attached copy-on-write, as by fstrim: in order, not touching each other. These
+   * ranges read as zeros. Zeros that somebody wrote with leave to give up the space count as discarded too, because the
+   * kernel does not tell them apart: who leaves out discarded ranges must make the destination read as zeros there, or
+   * know that nobody wrote such zeros.
+   */
+  discardedRanges(range: ByteRange): Promise<readonly ByteRange[]>;
+  /**
+   * Copies bytes from this disk to another one past the kernel, in the order of this disk, many requests in flight. What
+   * the kernel holds of both is written before, and forgotten by it; nobody may use the ranges meanwhile. Overlapping
+   * pieces are not allowed.
+   *
+   * @throws {AdapterError} when either disk fails; the reason of the signal. What is copied by then stays
+   */
+  copyTo(destination: SimulatedDisk, pieces: readonly CopyPiece[], options: CopyOptions): Promise<void>;
+  /**
+   * Makes a range read as zeros: fast where the disk can, else by writing them.
+   *
+   * @throws {AdapterError} when the disk fails; the reason of the signal
+   */
+  zero(range: ByteRange, options?: { readonly signal?: AbortSignal | undefined }): Promise<void>;
+  /** Whether zeroing a range costs less than writing zeros there, as far as the disk tells. */
+  readonly canZeroFast: boolean;
   /** Rejects when the adapter or its source fails, with the reason; never resolves. Meant for Promise.race. */
   readonly failure: Promise<never>;
   /** Brings all writes to the source and gives everything of this disk back. */

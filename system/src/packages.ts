@@ -2,6 +2,7 @@
 const PACKAGE_OF: Readonly<Record<string, string>> = {
   blkdiscard: 'util-linux',
   blkid: 'util-linux',
+  blockdev: 'util-linux',
   btrfs: 'btrfs-progs',
   btrfstune: 'btrfs-progs',
   chattr: 'e2fsprogs',

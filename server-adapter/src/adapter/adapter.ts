@@ -3,8 +3,16 @@ import { closeSync, openSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DiskferryError } from '@diskferry/system/errors';
 import type { HeldResources } from '../held-resources.ts';
-import type { AdapterCounters } from '../simulated-disk.ts';
-import type { AdapterConfig, DiskGeometry, FromAdapter, ToAdapter } from './messages.ts';
+import type {
+  AdapterConfig,
+  AnswerTo,
+  DiskGeometry,
+  FromAdapter,
+  Question,
+  QuestionOf,
+  QuestionType,
+  ToAdapter,
+} from './messages.ts';
 
 const PROGRAM = join(import.meta.dirname, '..', 'adapter-process.ts');
 /** How much of the adapter's log goes into an error message, in lines. */
@@ -13,7 +21,18 @@ const REPORTED_LOG_LINES = 5;
 /** The adapter or its source failed; the message says how. Codes: `ADAPTER_FAILED`, `SOURCE_LOST`, `WRITE_FAILED`, or those of NbdError. */
 export class AdapterError extends DiskferryError {}
 
-type Question = Extract<ToAdapter, { id: number }>['type'];
+export interface AskOptions {
+  /** Called with how far the work is, in bytes. */
+  readonly onProgress?: (bytes: number) => void;
+  /** The adapter is told that nobody wants the answer any more. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+interface Pending {
+  resolve(answer: AnswerTo<QuestionType>): void;
+  reject(error: Error): void;
+  readonly onProgress: ((bytes: number) => void) | undefined;
+}
 
 /** The parent's side of one adapter process. */
 export class Adapter {
@@ -23,7 +42,7 @@ export class Adapter {
   readonly #logPath: string;
   readonly #onNotice: (message: string) => void;
   readonly #fail: (error: AdapterError) => void;
-  readonly #answers = new Map<number, PromiseWithResolvers<AdapterCounters>>();
+  readonly #answers = new Map<number, Pending>();
   readonly #ready = Promise.withResolvers<DiskGeometry>();
   #sourceName = '';
   #endIsWanted = false;
@@ -75,17 +94,33 @@ export class Adapter {
     }
   }
 
-  counters(): Promise<AdapterCounters> {
-    return this.#ask('counters');
-  }
-
   /**
-   * Brings everything written so far to stable storage.
+   * Has the adapter do something and waits for its answer, or for the end of its work after the signal.
    *
-   * @throws {AdapterError} when this or any earlier write to the source failed
+   * @throws {AdapterError} when it cannot; the reason of the signal
    */
-  async flush(): Promise<void> {
-    await this.#ask('flush');
+  async ask<Type extends QuestionType>(
+    question: QuestionOf<Type>,
+    { onProgress, signal }: AskOptions = {},
+  ): Promise<AnswerTo<Type>> {
+    signal?.throwIfAborted();
+    const id = this.#nextId++;
+    const giveUp = (): void => this.#giveUp(id);
+    signal?.addEventListener('abort', giveUp);
+    try {
+      return await this.#keepAlive(async () => {
+        const { promise, resolve, reject } = Promise.withResolvers<AnswerTo<Type>>();
+        const pending = { resolve, reject, onProgress };
+        this.#answers.set(id, pending);
+        this.#send({ type: 'ask', id, question: question as Question });
+        return promise.finally(() => this.#answers.delete(id));
+      });
+    } catch (error) {
+      signal?.throwIfAborted();
+      throw error;
+    } finally {
+      signal?.removeEventListener('abort', giveUp);
+    }
   }
 
   /** From now on the disk fails where it would wait for a lost source. */
@@ -98,14 +133,8 @@ export class Adapter {
     this.#endIsWanted = true;
   }
 
-  #ask(type: Question): Promise<AdapterCounters> {
-    return this.#keepAlive(async () => {
-      const id = this.#nextId++;
-      const answer = Promise.withResolvers<AdapterCounters>();
-      this.#answers.set(id, answer);
-      this.#send({ type, id });
-      return answer.promise.finally(() => this.#answers.delete(id));
-    });
+  #giveUp(id: number): void {
+    if (this.#child.connected) this.#send({ type: 'give-up', id });
   }
 
   /** An unreferenced channel would let the parent end in the middle of a question. */
@@ -134,9 +163,11 @@ export class Adapter {
       case 'notice':
         return this.#onNotice(message.message);
       case 'answer':
-        return this.#answers.get(message.id)?.resolve(message.counters);
+        return this.#answers.get(message.id)?.resolve(message.answer);
+      case 'progress':
+        return this.#answers.get(message.id)?.onProgress?.(message.bytes);
       case 'refusal':
-        return this.#answers.get(message.id)?.reject(new AdapterError('WRITE_FAILED', message.message));
+        return this.#answers.get(message.id)?.reject(new AdapterError(message.code, message.message));
       case 'trouble':
         return this.#fail(new AdapterError(message.code, message.message));
     }

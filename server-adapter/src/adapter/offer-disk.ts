@@ -1,10 +1,9 @@
-import { createServer, type Socket } from 'node:net';
 import type { Disk } from '@diskferry/protocol/disk';
-import { serveConnection } from '@diskferry/protocol/nbd/server';
 import { run } from '@diskferry/system/run';
 import type { LendingDisk } from '../disk/lending-disk.ts';
 import { mountFuseFile, openFuseDevice } from '../fuse/device.ts';
 import { serveFuse } from '../fuse/server.ts';
+import { openDoor } from './disk-door.ts';
 import type { AdapterChannel } from './messages.ts';
 
 /** A disk on its way to the kernel. */
@@ -42,20 +41,6 @@ async function offerAsFile(disk: LendingDisk, mountPoint: string, signal: AbortS
 
 /** One NBD connection, that of the kernel. */
 async function offerOnSocket(disk: Disk, socketPath: string): Promise<OfferedDisk> {
-  const catalog = {
-    list: async () => [{ name: '', description: '' }],
-    open: async () => ({ ...disk, close: async () => {} }),
-  };
-  const server = createServer();
-  const connection = new Promise<Socket>((resolve) => server.once('connection', resolve));
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject);
-    server.listen(socketPath, resolve);
-  });
-  return {
-    ended: connection.then((socket) => {
-      server.close();
-      return serveConnection(socket, () => ({ catalog }));
-    }),
-  };
+  const door = await openDoor(disk, socketPath);
+  return { ended: door.firstEnded.then(() => door.close()) };
 }

@@ -1,13 +1,16 @@
-import { type Disk, DiskError } from '@diskferry/protocol/disk';
+import { type Disk, DiskError, type SectorSize } from '@diskferry/protocol/disk';
 import type { NbdDisk } from '@diskferry/protocol/nbd/nbd-disk';
 import { DiskferryError } from '@diskferry/system/errors';
 import { copyOnWrite } from '../disk/copy-on-write-disk.ts';
 import { countDisk } from '../disk/counting-disk.ts';
 import type { LendingDisk } from '../disk/lending-disk.ts';
 import { openScratchFile } from '../disk/scratch-file.ts';
+import { segmentsOf } from '../disk/segmented-disk.ts';
 import { withSectorSize } from '../disk/sector-view.ts';
+import { tableSectorSize } from '../partitions/table-sector-size.ts';
 import { readAhead } from '../read-ahead/read-ahead-disk.ts';
 import type { AdapterCounters } from '../simulated-disk.ts';
+import { DiskWork } from './disk-work.ts';
 import type { AdapterConfig, DiskGeometry, TroubleCode } from './messages.ts';
 import { offerDisk } from './offer-disk.ts';
 import { type OpenedSource, openSource, type OpenSourceOptions } from './open-source.ts';
@@ -20,6 +23,8 @@ export interface ServedDisk {
   readonly geometry: DiskGeometry;
   /** Resolves when the kernel gave the disk back and all of it is flushed. */
   readonly ended: Promise<void>;
+  /** What is done with the disk past the kernel. */
+  readonly work: DiskWork;
   counters(): AdapterCounters;
   /** @throws {DiskferryError} `WRITE_FAILED` when this flush or any earlier change failed */
   flush(): Promise<void>;
@@ -41,13 +46,7 @@ export interface ServeOptions extends OpenSourceOptions {
  */
 export async function serveDisk(config: AdapterConfig, options: ServeOptions): Promise<ServedDisk> {
   const source = await openSource(config, options);
-  try {
-    refuseReadOnly(source.disk, config);
-  } catch (error) {
-    await leave(source.disk, source);
-    throw error;
-  }
-  const { disk, counters, flush } = stack(source.disk, config, options);
+  const { disk, work, counters, flush } = await prepare(source, config, options);
 
   async function flushAndClose(): Promise<void> {
     try {
@@ -65,13 +64,32 @@ export async function serveDisk(config: AdapterConfig, options: ServeOptions): P
 
   const channel = await offerDisk(disk, config.channel, options.signal);
   return {
-    geometry: { size: disk.size, sectorSize: disk.sectorSize },
+    geometry: {
+      size: disk.size,
+      sectorSize: disk.sectorSize,
+      canZeroFast: config.mode === 'copy-on-write' || source.disk.supports.fastZeroes,
+    },
     ended: channel.ended.then(close),
+    work,
     counters,
     flush,
     stopWaiting: () => source.stopWaiting(new DiskferryError('SOURCE_LOST', 'the work was interrupted')),
     close,
   };
+}
+
+/** @throws {Error} with a sentence when the source cannot be used as asked; it is left then */
+async function prepare(source: OpenedSource, config: AdapterConfig, options: ServeOptions): Promise<Stack> {
+  try {
+    refuseReadOnly(source.disk, config);
+    const { sectorSize } = config;
+    const isTold = sectorSize !== undefined && sectorSize !== 'by-table';
+    const found = sectorSize === 'by-table' ? await tableSectorSize(source.disk) : source.disk.sectorSize;
+    return stack(source.disk, { ...config, sectorSize: isTold ? sectorSize : found }, options);
+  } catch (error) {
+    await leave(source.disk, source);
+    throw error;
+  }
 }
 
 async function leave(disk: Disk, source: OpenedSource): Promise<void> {
@@ -82,12 +100,14 @@ async function leave(disk: Disk, source: OpenedSource): Promise<void> {
   }
 }
 
+type Stack = { readonly disk: LendingDisk } & Pick<ServedDisk, 'work' | 'counters' | 'flush'>;
+
 /** The layers between the source and the kernel. */
 function stack(
   source: NbdDisk,
-  config: AdapterConfig,
+  config: AdapterConfig & { readonly sectorSize: SectorSize },
   { onTrouble }: ServeOptions,
-): { disk: LendingDisk } & Pick<ServedDisk, 'counters' | 'flush'> {
+): Stack {
   const { sourceName, mode } = config;
   void source.lost.then((reason) => onTrouble('SOURCE_LOST', `${sourceName} is lost: ${reason.message}`));
 
@@ -100,13 +120,21 @@ function stack(
     firstFailure ??= error;
   }
 
-  const counted = countDisk(source, { onFailure });
+  const whole = config.source.kind === 'image' ? segmentsOf(source, config.source.segments) : source;
+  const counted = countDisk(whole, { onFailure });
   const ahead = readAhead(counted);
   const layer =
     mode === 'copy-on-write' ? copyOnWrite(ahead, openScratchFile(SCRATCH_FOLDER), { onFailure }) : undefined;
-  const view = withSectorSize(layer ?? ahead, config.sectorSize ?? source.sectorSize);
+  const view = withSectorSize(layer ?? ahead, config.sectorSize);
   const canZero = layer !== undefined || source.supports.writeZeroes;
+  const work = new DiskWork({
+    disk: view,
+    reader: layer?.readThrough(counted) ?? counted,
+    layer,
+    requestTimeoutMs: config.requestTimeoutMs,
+  });
   return {
+    work,
     disk: canZero ? view : { ...view, writeZeroes: refuseZeroing },
     counters: () => ({
       sourceBytesRead: counted.bytesRead,

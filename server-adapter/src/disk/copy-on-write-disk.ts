@@ -1,4 +1,5 @@
-import type { Extent } from '@diskferry/protocol/disk';
+import type { Disk, Extent, WriteZeroesOptions } from '@diskferry/protocol/disk';
+import type { ByteRange } from '../partitions/readable-disk.ts';
 import { GranuleMap, type GranuleRun, GranuleState } from './granule-map.ts';
 import type { LendingDisk } from './lending-disk.ts';
 import { RangeLock } from './range-lock.ts';
@@ -10,6 +11,10 @@ const MIN_GRANULE_BYTES = 4096;
 export interface CopyOnWriteDisk extends LendingDisk {
   /** Bytes written to the layer since it was opened; a byte written twice counts twice. */
   readonly layerBytesWritten: number;
+  /** The granules that lie wholly in a range and were discarded, as ranges in bytes that do not touch each other. */
+  discarded(range: ByteRange): ByteRange[];
+  /** The same bytes, to be read only; those that were never changed come from another view of the disk below. */
+  readThrough(below: Disk): Pick<Disk, 'read' | 'extents'>;
 }
 
 export interface LayerOptions {
@@ -32,16 +37,18 @@ export function copyOnWrite(
   const lock = new RangeLock();
   let layerBytesWritten = 0;
 
-  async function read(offset: number, target: Uint8Array): Promise<void> {
+  const read = (offset: number, target: Uint8Array): Promise<void> => readOver(below, offset, target);
+
+  async function readOver(below: Disk, offset: number, target: Uint8Array): Promise<void> {
     const end = offset + target.length;
     const runs = runsOf(offset, target.length);
     const [run] = runs;
-    if (run !== undefined && runs.length === 1) return readRun(run, offset, target);
+    if (run !== undefined && runs.length === 1) return readRun(below, run, offset, target);
     const results = await Promise.allSettled(
       runs.map((run) => {
         const start = Math.max(offset, run.first * granuleBytes);
         const stop = Math.min(end, run.end * granuleBytes);
-        return readRun(run, start, target.subarray(start - offset, stop - offset));
+        return readRun(below, run, start, target.subarray(start - offset, stop - offset));
       }),
     );
     // Only now: after a failure the caller uses `target` for something else.
@@ -62,7 +69,7 @@ export function copyOnWrite(
     return isUnchanged ? below.lend?.(offset, length, use) : undefined;
   }
 
-  async function extents(offset: number, length: number): Promise<Extent[]> {
+  async function extentsOver(below: Disk, offset: number, length: number): Promise<Extent[]> {
     const known: Extent[] = [];
     for (const { first, end, state } of runsOf(offset, length)) {
       const start = Math.max(offset, first * granuleBytes);
@@ -72,19 +79,25 @@ export function copyOnWrite(
         // The disk below may tell less than was asked, and what follows must join on.
         return known;
       }
-      const isZero = state === GranuleState.Zero;
+      const isZero = state === GranuleState.Zero || state === GranuleState.Discarded;
       known.push({ length: runLength, hole: isZero, zero: isZero });
     }
     return known;
   }
 
-  async function readRun({ state }: GranuleRun, offset: number, target: Uint8Array): Promise<void> {
+  async function readRun(
+    below: Disk,
+    { state }: GranuleRun,
+    offset: number,
+    target: Uint8Array,
+  ): Promise<void> {
     switch (state) {
       case GranuleState.Below:
         return below.read(offset, target);
       case GranuleState.Layer:
         return layer.read(offset, target);
       case GranuleState.Zero:
+      case GranuleState.Discarded:
         target.fill(0);
     }
   }
@@ -105,6 +118,16 @@ export function copyOnWrite(
     const first = Math.ceil(offset / granuleBytes);
     const end = stop === below.size ? Math.ceil(stop / granuleBytes) : Math.floor(stop / granuleBytes);
     return { first, end: Math.max(first, end) };
+  }
+
+  function discarded({ start, size }: ByteRange): ByteRange[] {
+    const { first, end } = inner(start, size);
+    return [...map.runs(first, end)]
+      .filter(({ state }) => state === GranuleState.Discarded)
+      .map((run) => {
+        const runStart = run.first * granuleBytes;
+        return { start: runStart, size: Math.min(below.size, run.end * granuleBytes) - runStart };
+      });
   }
 
   /** Changes of one granule wait for each other: filling it from below must not undo another write. */
@@ -142,13 +165,17 @@ export function copyOnWrite(
     layerBytesWritten += data.length;
   }
 
-  async function zero(offset: number, length: number): Promise<void> {
+  async function zero(
+    offset: number,
+    length: number,
+    { mayPunch = false }: WriteZeroesOptions = {},
+  ): Promise<void> {
     const { first, end } = inner(offset, length);
     if (first === end) return write(offset, new Uint8Array(length));
     const start = first * granuleBytes;
     const stop = Math.min(below.size, end * granuleBytes);
     await write(offset, new Uint8Array(start - offset));
-    map.set(first, end, GranuleState.Zero);
+    map.set(first, end, mayPunch ? GranuleState.Discarded : GranuleState.Zero);
     await write(stop, new Uint8Array(offset + length - stop));
   }
 
@@ -161,16 +188,22 @@ export function copyOnWrite(
     },
     read,
     lend,
-    extents,
+    extents: (offset, length) => extentsOver(below, offset, length),
+    discarded,
+    readThrough: (below) => ({
+      read: (offset, target) => readOver(below, offset, target),
+      extents: (offset, length) => extentsOver(below, offset, length),
+    }),
     write: (offset, data) => exclusively(offset, data.length, () => write(offset, data)),
     // The layer is thrown away with the process: nothing to bring to stable storage.
     flush: async () => {},
     discard: (offset, length) =>
       exclusively(offset, length, async () => {
         const { first, end } = inner(offset, length);
-        map.set(first, end, GranuleState.Zero);
+        map.set(first, end, GranuleState.Discarded);
       }),
-    writeZeroes: (offset, length) => exclusively(offset, length, () => zero(offset, length)),
+    writeZeroes: (offset, length, options) =>
+      exclusively(offset, length, () => zero(offset, length, options)),
     async close() {
       await layer.close();
       await below.close();

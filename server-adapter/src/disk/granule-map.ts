@@ -4,8 +4,10 @@ export const GranuleState = {
   Below: 0,
   /** In the layer. */
   Layer: 1,
-  /** Nowhere: it was discarded or zeroed and reads as zeros. */
+  /** Nowhere: it was zeroed and reads as zeros. */
   Zero: 2,
+  /** Nowhere: it was discarded, so that nobody needs it, and reads as zeros. */
+  Discarded: 3,
 } as const;
 export type GranuleState = (typeof GranuleState)[keyof typeof GranuleState];
 
@@ -14,6 +16,8 @@ const GRANULES_PER_PAGE = 32_768;
 const BITS_PER_GRANULE = 2;
 const GRANULES_PER_BYTE = 8 / BITS_PER_GRANULE;
 const STATE_MASK = (1 << BITS_PER_GRANULE) - 1;
+/** Bytes of a page whose granules have all the same state. */
+const UNIFORM_BYTES: readonly number[] = [0x00, 0x55, 0xaa, 0xff];
 
 /** States of a page: one for all its granules, or two bits for each. */
 type Page = GranuleState | Uint8Array;
@@ -65,11 +69,18 @@ export class GranuleMap {
     }
   }
 
-  /** The end of the granules from `granule` on that have its state because their page has one for all. */
+  /** The end of granules from `granule` on that have its state and are found at once: its page's, or its byte's. */
   #surelyAlike(granule: number): number {
     const pageIndex = Math.floor(granule / GRANULES_PER_PAGE);
     const page = this.#pages.get(pageIndex) ?? GranuleState.Below;
-    return typeof page === 'number' ? (pageIndex + 1) * GRANULES_PER_PAGE : granule + 1;
+    if (typeof page === 'number') return (pageIndex + 1) * GRANULES_PER_PAGE;
+    const index = granule % GRANULES_PER_PAGE;
+    if (index % GRANULES_PER_BYTE !== 0) return granule + 1;
+    const pattern = page[index / GRANULES_PER_BYTE] ?? 0;
+    if (!UNIFORM_BYTES.includes(pattern)) return granule + 1;
+    let end = index / GRANULES_PER_BYTE + 1;
+    while (end < page.length && page[end] === pattern) end++;
+    return pageIndex * GRANULES_PER_PAGE + end * GRANULES_PER_BYTE;
   }
 
   #mixedPage(pageIndex: number): Uint8Array {

@@ -5,12 +5,15 @@ import type { HeldResources } from '../held-resources.ts';
 import type { ImageFormat } from '../simulated-disk.ts';
 import { explainImageFailure, refuseUnlessFile } from './image-error.ts';
 
-export interface ImageServerOptions {
+interface ServerOptions {
   readonly path: string;
-  readonly format: ImageFormat;
   readonly readOnly: boolean;
   /** Where the socket and the pid file go. */
   readonly folder: string;
+}
+
+export interface ImageServerOptions extends ServerOptions {
+  readonly format: ImageFormat;
 }
 
 /**
@@ -21,8 +24,26 @@ export interface ImageServerOptions {
  */
 export async function serveImage(held: HeldResources, options: ImageServerOptions): Promise<DiskAddress> {
   await refuseUnlessFile(options.path);
-  const socketPath = join(options.folder, 'image.sock');
-  const pidFile = `--pid-file=${join(options.folder, 'qemu-nbd.pid')}`;
+  return serve(held, options).catch((error: unknown) => {
+    throw explainImageFailure(options.path, error);
+  });
+}
+
+/**
+ * Serves a block device of this server in the same way.
+ *
+ * @throws {CommandError} when it cannot be opened
+ */
+export function serveDevice(held: HeldResources, options: ServerOptions): Promise<DiskAddress> {
+  return serve(held, { ...options, format: 'raw' });
+}
+
+async function serve(
+  held: HeldResources,
+  { path, format, readOnly, folder }: ImageServerOptions,
+): Promise<DiskAddress> {
+  const socketPath = join(folder, 'image.sock');
+  const pidFile = `--pid-file=${join(folder, 'qemu-nbd.pid')}`;
   held.hold({ kind: 'daemon', argument: pidFile, name: 'qemu-nbd' });
   await run([
     'qemu-nbd',
@@ -31,13 +52,11 @@ export async function serveImage(held: HeldResources, options: ImageServerOption
     '--socket',
     socketPath,
     '--format',
-    options.format,
+    format,
     '--cache=writeback',
     '--aio=threads',
-    ...(options.readOnly ? ['--read-only'] : ['--discard=unmap', '--detect-zeroes=unmap']),
-    options.path,
-  ]).catch((error: unknown) => {
-    throw explainImageFailure(options.path, error);
-  });
+    ...(readOnly ? ['--read-only'] : ['--discard=unmap', '--detect-zeroes=unmap']),
+    path,
+  ]);
   return { transport: 'unix', socketPath, exportName: '' };
 }
