@@ -1,0 +1,283 @@
+import type { Difference } from '../compare/difference.ts';
+import { readAt, sizeOfDevice, withDevice, writeAt } from '../file-systems/block-device.ts';
+import type { Signature } from '../file-systems/blkid.ts';
+import { type Destination, examineDestination, type Suitability } from '../file-systems/destination.ts';
+import { FileSystemError } from '../file-systems/errors.ts';
+import type { CopyContext, FileSystem } from '../file-systems/file-system.ts';
+import { sectorsFileSystem } from '../file-systems/sectors.ts';
+import { formatBytes } from '@diskferry/system/units';
+import { bytesToMove, type ContainerDriver, contextInside, type Inside, needsOf } from './container.ts';
+import { type Fit, fitVolumes } from './fit-volumes.ts';
+import { differencesOfGroups } from './group-differences.ts';
+import { withInnerDevice } from './inner-device.ts';
+import { formatLvmText } from './lvm-text.ts';
+import {
+  checkGroup,
+  dumpHeaders,
+  dumpMetadata,
+  type PhysicalVolumeFacts,
+  restoreGroup,
+} from './lvm-tools.ts';
+import { refitGroup } from './refit-group.ts';
+import { type LogicalVolume, parseVolumeGroup, type VolumeGroup } from './volume-group.ts';
+import { rangesOfVolume } from './volume-ranges.ts';
+
+/** The sector in front of the label of a physical volume, which LVM leaves to boot loaders. */
+const BOOT_SECTOR_BYTES = 512;
+
+/** A volume with what is on it. */
+interface Content {
+  readonly volume: LogicalVolume;
+  readonly fileSystem: FileSystem;
+}
+
+/** A volume group as it was found. */
+interface Found {
+  readonly group: VolumeGroup;
+  readonly facts: PhysicalVolumeFacts;
+  readonly contents: readonly Content[];
+  readonly size: number;
+}
+
+/**
+ * Examines a physical volume of LVM. Its group is recreated with its names and identifiers, and what is on its volumes is
+ * copied like what is on partitions. Linear and striped volumes are opened without device-mapper; what is made of others
+ * (thin pools, caches, snapshots, mirrors) is copied in its parts, as sectors.
+ */
+export const recogniseLvm: ContainerDriver = async (device, signature, inside) => {
+  const { session } = inside;
+  const size = await sizeOfDevice(device);
+  const reading = await readGroup(device, inside);
+  if ('reason' in reading) {
+    return sectorsFileSystem(device, signature, `this LVM volume is copied as sectors: ${reading.reason}`);
+  }
+  const { group } = reading;
+  const contents: Content[] = [];
+  for (const volume of group.volumes) {
+    const fileSystem = await withInnerDevice(device, rangesOfVolume(group, volume), { session }, (path) =>
+      recogniseVolume(path, volume, inside),
+    );
+    contents.push({ volume, fileSystem });
+  }
+  const found: Found = { group, facts: await dumpHeaders(device, { session }), contents, size };
+  const suitability = (destination: Destination): Suitability => suitabilityOf(found, destination);
+  return {
+    type: signature.type,
+    uuid: signature.uuid,
+    label: group.name,
+    size,
+    usedBytes: contents.reduce((sum, { fileSystem }) => sum + bytesToMove(fileSystem), 0),
+    smallestBytes: smallestOf(found),
+    how: 'files',
+    notes: notesOf(found),
+    suitability,
+    create: async (destination, context) => {
+      await examineDestination(destination, suitability);
+      await createGroup(found, destination, context);
+    },
+    copy: (source, destination, context) => copyGroup(found, source, destination, context),
+    verify: (source, destination, context) => verifyGroup(found, source, destination, context),
+  };
+};
+
+async function readGroup(
+  device: string,
+  { session }: Inside,
+): Promise<{ readonly group: VolumeGroup } | { readonly reason: string }> {
+  try {
+    const group = parseVolumeGroup(await dumpMetadata(device, { session }));
+    for (const volume of group.volumes) rangesOfVolume(group, volume);
+    return { group };
+  } catch (error) {
+    if (!(error instanceof FileSystemError)) throw error;
+    return { reason: error.message };
+  }
+}
+
+async function recogniseVolume(
+  path: string,
+  { partOf }: LogicalVolume,
+  { recognise }: Inside,
+): Promise<FileSystem> {
+  if (partOf === undefined) return recognise(path);
+  const signature: Signature = { type: partOf, ambiguous: false };
+  return sectorsFileSystem(path, signature, `it is part of a ${partOf}, and is copied as sectors`);
+}
+
+function tailBytes({ facts, group }: Found): number {
+  // A second copy of the metadata lies behind the extents.
+  const behind = facts.areas.filter(({ start }) => start > group.startBytes);
+  return behind.reduce((sum, { size }) => sum + size, 0);
+}
+
+function fitOn(found: Found, bytes: number): Fit {
+  const { group, contents } = found;
+  const needs = new Map(contents.map(({ volume, fileSystem }) => [volume.name, needsOf(fileSystem)]));
+  return fitVolumes({ group, needs, bytes, tailBytes: tailBytes(found) });
+}
+
+/** The group as it will be on a device of that size. */
+function groupOn(found: Found, bytes: number): VolumeGroup {
+  const fit = fitOn(found, bytes);
+  if ('obstacle' in fit) throw new FileSystemError('UNSUITABLE', fit.obstacle);
+  return refitGroup(found.group, fit, bytes);
+}
+
+function smallestOf(found: Found): number {
+  const { extentBytes, startBytes } = found.group;
+  const extents = found.contents.map(({ volume, fileSystem }) => {
+    const { growable, smallestBytes } = needsOf(fileSystem);
+    return growable
+      ? Math.min(volume.extentCount, Math.ceil(smallestBytes / extentBytes))
+      : volume.extentCount;
+  });
+  const bytes = extents.reduce((sum, count) => sum + count, 0) * extentBytes;
+  return startBytes + bytes + tailBytes(found);
+}
+
+function suitabilityOf(found: Found, { bytes, sectorBytes }: Destination): Suitability {
+  const { group, contents } = found;
+  const fit = fitOn(found, bytes);
+  if ('obstacle' in fit) return { obstacle: fit.obstacle, changes: [] };
+  const changes: string[] = [];
+  for (const { volume, fileSystem } of contents) {
+    const extents = fit.extents.get(volume.name) ?? 0;
+    const inner = fileSystem.suitability({ bytes: extents * group.extentBytes, sectorBytes });
+    if (inner.obstacle !== undefined) {
+      return { obstacle: `volume ${volume.name}: ${inner.obstacle}`, changes: [] };
+    }
+    if (extents !== volume.extentCount) changes.push(sizeChange(group, volume, extents));
+    changes.push(...inner.changes.map((change) => `volume ${volume.name}: ${change}`));
+  }
+  return { changes };
+}
+
+function sizeChange(
+  { extentBytes }: VolumeGroup,
+  { name, extentCount, segments }: LogicalVolume,
+  extents: number,
+): string {
+  const isStriped = segments.some(({ places }) => places.length > 1);
+  const striped = isStriped ? ', and is striped no more' : '';
+  return `volume ${name} has ${formatBytes(extents * extentBytes)}, it had ${formatBytes(extentCount * extentBytes)}${striped}`;
+}
+
+function notesOf({ group, facts, contents }: Found): string[] {
+  const list = contents.map(
+    ({ volume, fileSystem }) => `${volume.name} (${fileSystem.type}, ${fileSystem.how})`,
+  );
+  return [
+    `it holds the volume group ${group.name}: ${list.length === 0 ? 'no volumes' : list.join(', ')}`,
+    ...[...group.composed].map(
+      ([name, kind]) => `volume ${name} is a ${kind}: what it is made of is copied as sectors, with its size`,
+    ),
+    ...contents
+      .filter(({ volume }) => volume.partOf === undefined)
+      .flatMap(({ volume, fileSystem }) => fileSystem.notes.map((note) => `volume ${volume.name}: ${note}`)),
+    ...(facts.bootAreaBytes > 0 ? ['its area for boot loaders is not copied'] : []),
+  ];
+}
+
+async function createGroup(found: Found, destination: string, context: CopyContext): Promise<void> {
+  const { facts, group: before } = found;
+  const group = groupOn(found, await sizeOfDevice(destination));
+  await restoreGroup(
+    destination,
+    {
+      uuid: group.physicalVolumeUuid,
+      groupName: before.name,
+      metadata: formatLvmText(group.text),
+      metadataCopies: facts.areas.length,
+    },
+    context,
+  );
+  await checkGroup(destination, group.name, context);
+  for (const { volume, fileSystem } of pairs(found, group)) {
+    await withInnerDevice(destination, rangesOfVolume(group, volume.after), context, (path) =>
+      fileSystem.create(path, contextInside(context, `volume ${volume.after.name}`, 0)),
+    );
+  }
+}
+
+/** Each volume as it was and as it will be. */
+function pairs(
+  { contents }: Found,
+  group: VolumeGroup,
+): { volume: { before: LogicalVolume; after: LogicalVolume }; fileSystem: FileSystem }[] {
+  const byName = new Map(group.volumes.map((volume) => [volume.name, volume]));
+  return contents.flatMap(({ volume: before, fileSystem }) => {
+    const after = byName.get(before.name);
+    return after === undefined ? [] : [{ volume: { before, after }, fileSystem }];
+  });
+}
+
+type Work<T> = (
+  fileSystem: FileSystem,
+  devices: { readonly from: string; readonly to: string },
+  context: CopyContext,
+  name: string,
+) => Promise<T>;
+
+/** Opens each volume on both sides, one after another. */
+async function withEachVolume<T>(
+  found: Found,
+  source: string,
+  destination: string,
+  context: CopyContext,
+  work: Work<T>,
+): Promise<T[]> {
+  const group = groupOn(found, await sizeOfDevice(destination));
+  const results: T[] = [];
+  let done = 0;
+  for (const { volume, fileSystem } of pairs(found, group)) {
+    context.signal?.throwIfAborted();
+    const { name } = volume.before;
+    const inner = contextInside(context, `volume ${name}`, done);
+    const result = await withInnerDevice(
+      source,
+      rangesOfVolume(found.group, volume.before),
+      context,
+      (from) =>
+        withInnerDevice(destination, rangesOfVolume(group, volume.after), context, (to) =>
+          work(fileSystem, { from, to }, inner, name),
+        ),
+    );
+    results.push(result);
+    done += bytesToMove(fileSystem);
+  }
+  return results;
+}
+
+async function copyGroup(
+  found: Found,
+  source: string,
+  destination: string,
+  context: CopyContext,
+): Promise<void> {
+  const bootSector = await withDevice(source, 'read', (from) => readAt(from, 0, BOOT_SECTOR_BYTES));
+  await withDevice(destination, 'exclusive', (to) => writeAt(to, 0, bootSector));
+  await withEachVolume(found, source, destination, context, (fileSystem, { from, to }, inner) =>
+    fileSystem.copy(from, to, inner),
+  );
+}
+
+async function verifyGroup(
+  found: Found,
+  source: string,
+  destination: string,
+  context: CopyContext,
+): Promise<readonly Difference[]> {
+  const expected = groupOn(found, await sizeOfDevice(destination));
+  const made = parseVolumeGroup(await dumpMetadata(destination, context));
+  const differences = await withEachVolume(
+    found,
+    source,
+    destination,
+    context,
+    async (fileSystem, { from, to }, inner, name) => {
+      const differences = await fileSystem.verify(from, to, inner);
+      return differences.map((difference) => ({ ...difference, path: `${name}:${difference.path}` }));
+    },
+  );
+  return [...differencesOfGroups(expected, made), ...differences.flat()];
+}
