@@ -5,7 +5,7 @@ import test from 'node:test';
 import { run } from '@diskferry/system/run';
 import { recogniseFileSystem } from '../file-systems/recognise.ts';
 import { openWorkbench, type Workbench } from '../file-systems/test-devices.ts';
-import { compareTrees, type Difference, type Property } from './compare-trees.ts';
+import { compareTrees, type Difference } from './compare-trees.ts';
 import { makeRichTree, STRANGE_NAMES } from './rich-tree.ts';
 
 const SIZE = 300 * 1024 * 1024;
@@ -13,7 +13,7 @@ const ONE_FILE = 'folder/deep/one of many files, number';
 
 interface Alteration {
   readonly path: string;
-  readonly property: Property;
+  readonly property: string;
   /** Changes that one property in the copy. Times that change with it are put right afterwards. */
   readonly alter: (path: string) => Promise<unknown>;
 }
@@ -125,7 +125,7 @@ test('the program prints the differences and ends with 1, or with 0 when there a
   await run(['touch', '-r', a, b]);
   const compare = [process.execPath, program, '--no-access-times'] as const;
   const different = await run([...compare, a, b], { okExitCodes: [1] });
-  assert.equal(different.stdout, '"file": content: byte 0 | is another\n');
+  assert.match(different.stdout, /^"file": content: [0-9a-f]{64} \| [0-9a-f]{64}\n$/);
   assert.equal((await run([...compare, a, a])).stdout, '');
   const missing = await run([...compare, a, join(b, 'missing')], { okExitCodes: [2] });
   assert.match(missing.stderr, /ENOENT/);

@@ -1,161 +1,127 @@
-import type { BigIntStats } from 'node:fs';
-import { findFirstDifference } from './compare-content.ts';
-import { joinMaps, readDataMap } from './data-map.ts';
-import { readTree, type Tree, type TreeEntry } from './tree.ts';
+import { collectDifferences, type Difference } from './difference.ts';
+import { type DescribeOptions, describeTree, type FileRecord, UNREADABLE } from './describe-tree.ts';
+import { comparePaths } from './walk-tree.ts';
 
-export type Property =
-  | 'existence'
-  | 'type'
-  | 'mode'
-  | 'owner'
-  | 'group'
-  | 'size'
-  | 'content'
-  | 'holes'
-  | 'modification time'
-  | 'access time'
-  | 'device number'
-  | 'link target'
-  | 'hard links'
-  | 'inode flags'
-  | 'project'
-  | `attribute ${string}`;
-
-/** One property of one file that is not the same on both sides. */
-export interface Difference {
-  /** Path inside the trees, one character a byte. */
-  readonly path: string;
-  readonly property: Property;
-  readonly left: string;
-  readonly right: string;
-}
-
-export interface CompareOptions {
-  /** Access times change when files are read, unless both sides are mounted with noatime. */
-  readonly accessTimes?: boolean;
-}
+export type { Difference } from './difference.ts';
 
 /**
- * Compares two trees in every property that a copy of a file system has to keep: names byte for byte, kinds, modes,
- * owners, sizes, contents, holes, times in ns, hard links, link targets, device numbers, all extended attributes
- * (access control lists and capabilities are some), inode flags and projects. Times of change, inode numbers and
- * sizes of folders are not compared: a copy cannot and need not keep them.
+ * Compares two trees in every property that a copy of a file system has to keep; see `describeTree`. It takes little
+ * memory, however many files there are.
  */
 export async function compareTrees(
   leftFolder: string,
   rightFolder: string,
-  { accessTimes = true }: CompareOptions = {},
+  options: DescribeOptions = {},
 ): Promise<Difference[]> {
-  const left = await readTree(leftFolder);
-  const right = await readTree(rightFolder);
-  const leftLinks = firstNames(left);
-  const rightLinks = firstNames(right);
-  const differences: Difference[] = [];
-  for (const name of [...new Set([...left.keys(), ...right.keys()])].sort()) {
-    const [a, b] = [left.get(name), right.get(name)];
-    if (a === undefined || b === undefined) {
-      differences.push({ path: name, property: 'existence', left: presence(a), right: presence(b) });
-      continue;
+  const right = { ...options, onBytes: undefined };
+  return collectDifferences(
+    compareRecords(describeTree(leftFolder, options), describeTree(rightFolder, right)),
+  );
+}
+
+/** Records in batches, in the order of `comparePaths`. */
+export type Records = AsyncIterable<readonly FileRecord[]>;
+
+/** Compares two trees record by record. What is in a folder that one side does not have is not told file by file. */
+export async function* compareRecords(leftSide: Records, rightSide: Records): AsyncGenerator<Difference> {
+  const [left, right] = [cursorOf(leftSide), cursorOf(rightSide)];
+  const partners = pairInodes();
+  const missing = { folder: '' };
+  try {
+    // Both sides read at the same time.
+    let [a, b] = await Promise.all([left.next(), right.next()]);
+    while (a !== undefined || b !== undefined) {
+      const order = orderOf(a, b);
+      if (a !== undefined && b !== undefined && order === 0) {
+        yield* compareFacts(a, b);
+        yield* partners.compare(a, b);
+        [a, b] = await Promise.all([left.next(), right.next()]);
+      } else if (a !== undefined && order < 0) {
+        yield* oneSided(a, 'left', missing);
+        a = await left.next();
+      } else if (b !== undefined) {
+        yield* oneSided(b, 'right', missing);
+        b = await right.next();
+      }
     }
-    differences.push(
-      ...compareFacts(name, factsOf(a, leftLinks, accessTimes), factsOf(b, rightLinks, accessTimes)),
-      ...(await compareContents(name, a, b)),
-    );
+  } finally {
+    await Promise.all([left.end(), right.end()]);
   }
-  return differences;
 }
 
-function presence(entry: TreeEntry | undefined): string {
-  return entry === undefined ? 'missing' : 'exists';
+function orderOf(a: FileRecord | undefined, b: FileRecord | undefined): number {
+  if (a === undefined) return 1;
+  return b === undefined ? -1 : comparePaths(a.path, b.path);
 }
 
-type Facts = ReadonlyMap<Property, string>;
-
-function factsOf(
-  { stats, target, attributes, flags, project }: TreeEntry,
-  links: Links,
-  atime: boolean,
-): Facts {
-  const facts = new Map<Property, string>([
-    ['type', typeOf(stats)],
-    ['mode', (stats.mode & 0o7777n).toString(8)],
-    ['owner', String(stats.uid)],
-    ['group', String(stats.gid)],
-    ['size', stats.isFile() ? String(stats.size) : ''],
-    ['modification time', String(stats.mtimeNs)],
-    ['device number', String(stats.rdev)],
-    ['link target', target],
-    ['hard links', links.get(inodeOf(stats)) ?? ''],
-    ['inode flags', flags],
-    ['project', String(project)],
-  ]);
-  if (atime) facts.set('access time', String(stats.atimeNs));
-  for (const [name, value] of attributes) facts.set(`attribute ${name}`, value);
-  return facts;
+interface Cursor {
+  /** The next record, or undefined at the end. */
+  readonly next: () => Promise<FileRecord | undefined>;
+  readonly end: () => Promise<unknown>;
 }
 
-function compareFacts(path: string, left: Facts, right: Facts): Difference[] {
+function cursorOf(records: Records): Cursor {
+  const batches = records[Symbol.asyncIterator]();
+  let batch: readonly FileRecord[] = [];
+  let index = 0;
+  return {
+    next: async () => {
+      while (index >= batch.length) {
+        const { done, value } = await batches.next();
+        if (done === true) return undefined;
+        batch = value;
+        index = 0;
+      }
+      return batch[index++];
+    },
+    end: async () => batches.return?.(),
+  };
+}
+
+function* oneSided(
+  { path, facts }: FileRecord,
+  side: 'left' | 'right',
+  missing: { folder: string },
+): Generator<Difference> {
+  if (missing.folder !== '' && path.startsWith(missing.folder)) return;
+  missing.folder = facts['type'] === 'folder' ? `${path}/` : '';
+  const [left, right] = side === 'left' ? ['exists', 'missing'] : ['missing', 'exists'];
+  yield { path, property: 'existence', left, right };
+}
+
+/** What is known only of files whose contents were read: of several names of a file, the first one. */
+const OF_CONTENTS: ReadonlySet<string> = new Set(['content', 'holes']);
+
+function* compareFacts(
+  { path, facts: left }: FileRecord,
+  { facts: right }: FileRecord,
+): Generator<Difference> {
   // What is of another kind differs in so much else that only the kind is worth telling.
-  const different = left.get('type') !== right.get('type');
-  const properties = different ? (['type'] as const) : new Set([...left.keys(), ...right.keys()]);
-  return [...properties]
-    .map((property) => ({
-      path,
-      property,
-      left: left.get(property) ?? 'missing',
-      right: right.get(property) ?? 'missing',
-    }))
-    .filter((difference) => difference.left !== difference.right);
-}
-
-async function compareContents(path: string, left: TreeEntry, right: TreeEntry): Promise<Difference[]> {
-  if (!left.stats.isFile() || !right.stats.isFile() || left.stats.size !== right.stats.size) return [];
-  const size = Number(left.stats.size);
-  if (!mayHaveHoles(left.stats) && !mayHaveHoles(right.stats) && left.stats.blocks === right.stats.blocks) {
-    return contentDifference(
-      path,
-      await findFirstDifference(left.path, right.path, [{ start: 0, end: size }]),
-    );
+  const sameKind = left['type'] === right['type'];
+  for (const property of sameKind ? new Set([...Object.keys(left), ...Object.keys(right)]) : ['type']) {
+    const [a, b] = [left[property], right[property]];
+    if (a === b && a?.startsWith(UNREADABLE) !== true) continue;
+    if (OF_CONTENTS.has(property)) {
+      // A file of another size has other contents, of course.
+      if (a === undefined || b === undefined || left['size'] !== right['size']) continue;
+    }
+    yield { path, property, left: a ?? 'missing', right: b ?? 'missing' };
   }
-  const maps = [await readDataMap(left.path), await readDataMap(right.path)] as const;
-  const [leftMap, rightMap] = maps.map((map) => map.map(({ start, end }) => `${start}-${end}`).join(' '));
-  const holes: Difference[] =
-    leftMap === rightMap ? [] : [{ path, property: 'holes', left: `${leftMap}`, right: `${rightMap}` }];
-  const ranges = joinMaps(...maps, size);
-  return [...holes, ...contentDifference(path, await findFirstDifference(left.path, right.path, ranges))];
 }
 
-function contentDifference(path: string, place: number | undefined): Difference[] {
-  if (place === undefined) return [];
-  return [{ path, property: 'content', left: `byte ${place}`, right: 'is another' }];
-}
-
-/** st_blocks counts units of 512 bytes whatever the block size is (stat(2)). */
-function mayHaveHoles({ size, blocks }: BigIntStats): boolean {
-  return blocks * 512n < size;
-}
-
-/** The first name of each file that has several, by its inode. */
-type Links = ReadonlyMap<string, string>;
-
-function firstNames(tree: Tree): Links {
-  const links = new Map<string, string>();
-  for (const [name, { stats }] of [...tree].sort(([a], [b]) => (a < b ? -1 : 1))) {
-    const inode = inodeOf(stats);
-    if (!links.has(inode)) links.set(inode, name);
-  }
-  return links;
-}
-
-function inodeOf({ dev, ino }: BigIntStats): string {
-  return `${dev}:${ino}`;
-}
-
-function typeOf(stats: BigIntStats): string {
-  if (stats.isFile()) return 'file';
-  if (stats.isDirectory()) return 'folder';
-  if (stats.isSymbolicLink()) return 'symbolic link';
-  if (stats.isFIFO()) return 'fifo';
-  if (stats.isSocket()) return 'socket';
-  return stats.isBlockDevice() ? 'block device' : 'character device';
+/** Checks that names of one file on one side are names of one file on the other. */
+function pairInodes(): { compare: (a: FileRecord, b: FileRecord) => Generator<Difference> } {
+  const rightOf = new Map<number | string, number | string>();
+  const leftOf = new Map<number | string, number | string>();
+  return {
+    compare: function* (a, b) {
+      if (a.links === 1 && b.links === 1) return;
+      const [right, left] = [rightOf.get(a.inode) ?? b.inode, leftOf.get(b.inode) ?? a.inode];
+      rightOf.set(a.inode, right);
+      leftOf.set(b.inode, left);
+      if (right === b.inode && left === a.inode) return;
+      const told = ({ links }: FileRecord): string => `one of ${links} names of another file`;
+      yield { path: a.path, property: 'hard links', left: told(a), right: told(b) };
+    },
+  };
 }

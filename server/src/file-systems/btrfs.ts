@@ -9,15 +9,14 @@ import { carryBootArea } from './boot-area.ts';
 import { changeUuid, forgetDevices, moveBySeed } from './btrfs-move.ts';
 import { bytesInChunks, type ChunkUse, readChunkUse, smallestForChunks } from './btrfs-space.ts';
 import { type BtrfsSuperblock, readBtrfsSuperblock } from './btrfs-superblock.ts';
+import { BTRFS_BOOT_AREA_BYTES, twinDifferences, verifyBtrfs } from './btrfs-verify.ts';
 import { type Destination, examineDestination, SUITABLE, type Suitability, tooSmall } from './destination.ts';
 import type { CopyContext, FileSystem } from './file-system.ts';
 import { withMount } from './mount.ts';
 import { sectorsFileSystem } from './sectors.ts';
+import { sentenceOf } from './volume-differences.ts';
 
 const SOURCE_OPTIONS = ['ro', 'noatime'];
-
-/** Before the superblock: GRUB puts its core there when it is installed in the partition. */
-const BOOT_AREA_BYTES = 64 * 1024;
 
 /** Features that the way over a seed device does not take, and why. */
 const NOT_BY_FILES: Readonly<Record<string, string>> = {
@@ -68,9 +67,11 @@ export async function recogniseBtrfs(
       ? ['it was not unmounted: its log is replayed on the server, not on the disk']
       : [],
     suitability,
-    // The twin is made while it is filled.
+    // The twin is made while it is filled. Old data does no harm: what Btrfs relies on has checksums and generations, and
+    // the program that adds the device clears the places of its superblocks.
     create: async (destination) => void (await examineDestination(destination, suitability)),
     copy: (source, destination, context) => copyBtrfs(superblock, source, destination, context),
+    verify: (source, destination, context) => verifyBtrfs(superblock, source, destination, context),
   };
 }
 
@@ -144,24 +145,7 @@ async function copyBtrfs(
   }
   await moveBySeed(source, destination, context);
   await changeUuid(destination, superblock.uuid, signal);
-  await carryBootArea(source, destination, BOOT_AREA_BYTES);
-  for (const difference of differences(superblock, await readBtrfsSuperblock(destination))) warn(difference);
-}
-
-const COMPARED = [
-  'uuid',
-  'label',
-  'deviceCount',
-  'sectorBytes',
-  'nodeBytes',
-  'checksum',
-] as const satisfies readonly (keyof BtrfsSuperblock)[];
-
-function differences(source: BtrfsSuperblock, made: BtrfsSuperblock): string[] {
-  const found = COMPARED.filter((name) => made[name] !== source[name]).map(
-    (name) => `the ${name} of the new file system is ${made[name]}, it was ${source[name]}`,
-  );
-  const [features, wanted] = [made.features.join(' '), source.features.join(' ')];
-  if (features === wanted) return found;
-  return [...found, `the features of the new file system are "${features}", they were "${wanted}"`];
+  await carryBootArea(source, destination, BTRFS_BOOT_AREA_BYTES);
+  const made = await readBtrfsSuperblock(destination);
+  for (const difference of twinDifferences(superblock, made)) warn(sentenceOf(difference));
 }

@@ -26,11 +26,20 @@ export function lastingFeatures({ features }: ExtSuperblock): string[] {
   return features.filter((feature) => !STATE_FEATURES.has(feature));
 }
 
-/** The command that makes the twin on a device that reads as zeros. */
-export function mke2fsCommand(superblock: ExtSuperblock, journal: Journal, device: string): Command {
+/**
+ * The command that makes the twin.
+ *
+ * @param zeroed whether the device reads as zeros
+ */
+export function mke2fsCommand(
+  superblock: ExtSuperblock,
+  journal: Journal,
+  device: string,
+  zeroed: boolean,
+): Command {
   const { blockSize, inodeSize, inodeCount, blockCount, uuid, revision } = superblock;
   const features = ['none', ...lastingFeatures(superblock)].join(',');
-  const extended = extendedOptions(superblock).join(',');
+  const extended = extendedOptions(superblock, zeroed).join(',');
   const basics = `-F -F -q -o Linux -r ${revision} -O ${features} -b ${blockSize} -I ${inodeSize} -N ${inodeCount}`;
   return [
     'mke2fs',
@@ -67,9 +76,15 @@ function journalOptions({ features, blockSize }: ExtSuperblock, journal: Journal
   return ['-J', options.join(',')];
 }
 
-function extendedOptions(superblock: ExtSuperblock): string[] {
+/**
+ * Where old data is, mke2fs writes zeros into the journal. It leaves inode tables to the system that will use the disk
+ * where the features keep count of what is valid in them, and zeroes them otherwise.
+ */
+const OLD_DATA_OPTIONS = ['assume_storage_prezeroed=0', 'lazy_itable_init=1', 'lazy_journal_init=0'];
+
+function extendedOptions(superblock: ExtSuperblock, zeroed: boolean): string[] {
   const { features, raidStride, raidStripeWidth, mmpInterval, reservedGdtBlocks } = superblock;
-  const options = ['assume_storage_prezeroed=1', 'nodiscard'];
+  const options = ['nodiscard', ...(zeroed ? ['assume_storage_prezeroed=1'] : OLD_DATA_OPTIONS)];
   if (raidStride > 0) options.push(`stride=${raidStride}`);
   if (raidStripeWidth > 0) options.push(`stripe_width=${raidStripeWidth}`);
   if (features.includes('mmp')) options.push(`mmp_update_interval=${mmpInterval}`);

@@ -66,13 +66,24 @@ test('a feature without a name is told by its word and bit', () => {
 test('the command for the twin states all that the superblock says, and not its state', () => {
   const superblock = parseSuperblock(makeSuperblock());
   assert.equal(lastingFeatures(superblock).includes('needs_recovery'), false);
-  const command = mke2fsCommand(superblock, { blocks: 4352, fastCommitBlocks: 256 }, '/dev/x').join(' ');
+  const command = mke2fsCommand(superblock, { blocks: 4352, fastCommitBlocks: 256 }, '/dev/x', true).join(
+    ' ',
+  );
   assert.equal(
     command,
     'mke2fs -F -F -q -o Linux -r 1 -O none,has_journal,resize_inode,filetype,64bit,flex_bg,metadata_csum ' +
       '-b 4096 -I 256 -N 65536 -U 00112233-4455-6677-8899-aabbccddeeff -G 16 -J size=16,fast_commit_size=1024 ' +
-      `-E assume_storage_prezeroed=1,nodiscard,stride=16,stripe_width=64,resize=${(2049 + 127) * 64 * 32768} ` +
+      `-E nodiscard,assume_storage_prezeroed=1,stride=16,stripe_width=64,resize=${(2049 + 127) * 64 * 32768} ` +
       `/dev/x ${262144 + 2 ** 32}`,
+  );
+});
+
+test('where old data is, mke2fs relies on no zeros that are there already', () => {
+  const superblock = parseSuperblock(makeSuperblock());
+  const command = mke2fsCommand(superblock, { blocks: 4352, fastCommitBlocks: 256 }, '/dev/x', false);
+  assert.match(
+    command.join(' '),
+    / -E nodiscard,assume_storage_prezeroed=0,lazy_itable_init=1,lazy_journal_init=0,stride=16,/,
   );
 });
 

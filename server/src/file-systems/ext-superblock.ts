@@ -3,6 +3,7 @@ import { crc32c } from './crc32c.ts';
 import { FileSystemError } from './errors.ts';
 import { featureNames, HAS_JOURNAL } from './ext-features.ts';
 import { formatUuid } from './format-uuid.ts';
+import type { VolumeDifference } from './volume-differences.ts';
 
 /** Layout of the superblock: the kernel's Documentation/filesystems/ext4/super.rst, all little-endian. */
 const SUPERBLOCK_OFFSET = 1024;
@@ -48,32 +49,32 @@ export interface ExtSuperblock {
   readonly raw: Buffer;
 }
 
-type Fields = readonly (readonly [offset: number, length: number])[];
+type Fields = readonly (readonly [offset: number, length: number, name: string])[];
 
 /**
- * Settings and history that are carried byte for byte: [offset, length]. mke2fs has no option for some, and others
+ * Settings and history that are carried byte for byte. mke2fs has no option for some, and others
  * (labels that are not UTF-8, reserved blocks) it cannot set exactly.
  */
 const CARRIED: Fields = [
-  [0x08, 4], // s_r_blocks_count_lo
-  [0x2c, 12], // s_mtime, s_wtime, s_mnt_count, s_max_mnt_count
-  [0x3c, 16], // s_errors, s_minor_rev_level, s_lastcheck, s_checkinterval, s_creator_os
-  [0x50, 4], // s_def_resuid, s_def_resgid
-  [0x78, 80], // s_volume_name, s_last_mounted
-  [0xcc, 2], // s_prealloc_blocks, s_prealloc_dir_blocks
-  [0xec, 17], // s_hash_seed, s_def_hash_version
-  [0x100, 4], // s_default_mount_opts
-  [0x108, 4], // s_mkfs_time
-  [0x154, 4], // s_r_blocks_count_hi
-  [0x15c, 12], // s_min_extra_isize, s_want_extra_isize, s_flags, s_raid_stride, s_mmp_interval
-  [0x170, 4], // s_raid_stripe_width
-  [0x178, 8], // s_kbytes_written
-  [0x200, 64], // s_mount_opts
-  [0x274, 4], // high bytes of s_wtime, s_mtime, s_mkfs_time, s_lastcheck
+  [0x08, 4, 's_r_blocks_count_lo'],
+  [0x2c, 12, 's_mtime, s_wtime, s_mnt_count, s_max_mnt_count'],
+  [0x3c, 16, 's_errors, s_minor_rev_level, s_lastcheck, s_checkinterval, s_creator_os'],
+  [0x50, 4, 's_def_resuid, s_def_resgid'],
+  [0x78, 80, 's_volume_name, s_last_mounted'],
+  [0xcc, 2, 's_prealloc_blocks, s_prealloc_dir_blocks'],
+  [0xec, 17, 's_hash_seed, s_def_hash_version'],
+  [0x100, 4, 's_default_mount_opts'],
+  [0x108, 4, 's_mkfs_time'],
+  [0x154, 4, 's_r_blocks_count_hi'],
+  [0x15c, 12, 's_min_extra_isize, s_want_extra_isize, s_flags, s_raid_stride, s_mmp_interval'],
+  [0x170, 4, 's_raid_stripe_width'],
+  [0x178, 8, 's_kbytes_written'],
+  [0x200, 64, 's_mount_opts'],
+  [0x274, 4, 'high bytes of s_wtime, s_mtime, s_mkfs_time, s_lastcheck'],
 ];
 
 /** s_overhead_clusters: the kernel writes a new sum when it mounts the file system without its journal. */
-const COUNTED_WITH_JOURNAL: Fields = [[0x248, 4]];
+const COUNTED_WITH_JOURNAL: Fields = [[0x248, 4, 's_overhead_clusters']];
 
 /** Reads and checks the superblock of a device. Throws {FileSystemError} `DAMAGED` when there is none. */
 export async function readSuperblock(device: string): Promise<ExtSuperblock> {
@@ -123,6 +124,15 @@ export function parseSuperblock(raw: Buffer): ExtSuperblock {
 /** Gives an unmounted file system the settings and the history of another. */
 export async function carrySettings(from: ExtSuperblock, device: string): Promise<void> {
   await changeSuperblock(device, (raw) => copyFields(CARRIED, from.raw, raw));
+}
+
+/** The settings and the history that two superblocks do not have in common, by the names of their fields. */
+export function differingSettings(wanted: ExtSuperblock, made: ExtSuperblock): VolumeDifference[] {
+  return CARRIED.map(([offset, length, name]) => ({
+    name,
+    wanted: wanted.raw.toString('hex', offset, offset + length),
+    made: made.raw.toString('hex', offset, offset + length),
+  })).filter((field) => field.wanted !== field.made);
 }
 
 /** Ends `suspendJournal`, with the superblock as it was before it. */

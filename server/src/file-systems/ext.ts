@@ -9,7 +9,7 @@ import { carryBootArea } from './boot-area.ts';
 import { copyTree } from './copy-tree.ts';
 import { type Destination, examineDestination, type Suitability, tooSmall } from './destination.ts';
 import { emptyJournal, readJournal } from './ext-journal.ts';
-import { lastingFeatures, mke2fsCommand, runMke2fs } from './ext-mke2fs.ts';
+import { mke2fsCommand, runMke2fs } from './ext-mke2fs.ts';
 import {
   carrySettings,
   type ExtSuperblock,
@@ -18,23 +18,20 @@ import {
   suspendJournal,
 } from './ext-superblock.ts';
 import { type ExtSource, type ExtTwin, type ExtUse, planExtTwin, smallestExt } from './ext-twin.ts';
+import { EXT_BOOT_AREA_BYTES, KERNEL_DRIVER, twinDifferences, verifyExt } from './ext-verify.ts';
 import type { CopyContext, FileSystem } from './file-system.ts';
 import { withMount } from './mount.ts';
 import { sectorsFileSystem } from './sectors.ts';
 import { withTrialFile } from './trial-file.ts';
 import { trimFreeSpace } from './trim.ts';
+import { sentenceOf } from './volume-differences.ts';
 
-/**
- * The ext4 driver of the kernel serves ext2 and ext3 too, and only as "ext4" it takes an ext3 whose journal is
- * suspended.
- */
-const KERNEL_DRIVER = 'ext4';
 const SOURCE_OPTIONS = ['ro', 'noatime'];
-/** noinit_itable: the inode tables of a fresh sparse disk are zeros already. */
+/**
+ * noinit_itable: the inode tables of a fresh sparse disk are zeros already. On a disk with old data, the system that
+ * will use it zeroes them when it has time.
+ */
 const DESTINATION_OPTIONS = ['rw', 'noatime', 'noinit_itable', 'acl', 'user_xattr', 'errors=remount-ro'];
-
-/** Before the superblock: free for a boot loader that is installed in the partition. */
-const BOOT_AREA_BYTES = 1024;
 
 /** Contents that a copy of files cannot carry, and why. */
 const NOT_BY_FILES: Readonly<Record<string, string>> = {
@@ -92,6 +89,10 @@ export async function recogniseExt(
     copy: async (from, destination, context) => {
       const twin = planExtTwin(source, await examineDestination(destination, suitability));
       await copyExt(twin.superblock, from, destination, context);
+    },
+    verify: async (from, destination, context) => {
+      const twin = planExtTwin(source, await examineDestination(destination, suitability));
+      return verifyExt(twin, from, destination, context);
     },
   };
 }
@@ -185,7 +186,7 @@ async function twinFails(superblock: ExtSuperblock, session: Session): Promise<s
   const journal = { blocks: blockCount / 8, fastCommitBlocks: 0 };
   try {
     await withTrialFile(session, 0, async (path) => {
-      await runMke2fs(mke2fsCommand(small, journal, path), undefined);
+      await runMke2fs(mke2fsCommand(small, journal, path, true), undefined);
       await withMount(session, path, { type: KERNEL_DRIVER, options: ['loop'] }, async () => {});
     });
     return undefined;
@@ -194,51 +195,20 @@ async function twinFails(superblock: ExtSuperblock, session: Session): Promise<s
   }
 }
 
-async function createExt(twin: ExtTwin, device: string, { signal, warn }: CopyContext): Promise<void> {
+async function createExt(
+  twin: ExtTwin,
+  device: string,
+  { signal, warn, zeroed }: CopyContext,
+): Promise<void> {
   const { superblock, journal } = twin;
-  await runMke2fs(mke2fsCommand(superblock, journal, device), signal);
+  await runMke2fs(mke2fsCommand(superblock, journal, device, zeroed), signal);
   const { features, blockSize } = superblock;
-  if (features.includes('has_journal') && !features.includes('extent')) {
+  // A hole is only good for a journal where it reads as zeros.
+  if (zeroed && features.includes('has_journal') && !features.includes('extent')) {
     await emptyJournal(device, blockSize, signal);
   }
   await carrySettings(superblock, device);
-  for (const difference of await twinDifferences(twin, device)) warn(difference);
-}
-
-/** What mke2fs may have made otherwise, by the name that dumpe2fs gives it. */
-const COMPARED = [
-  'blockCount',
-  'blockSize',
-  'clusterSize',
-  'blocksPerGroup',
-  'inodeSize',
-  'uuid',
-  'groupsPerFlex',
-] as const satisfies readonly (keyof ExtSuperblock)[];
-/** Sizes that mke2fs rounds, and that come out exactly where the source came out of it. */
-const COMPARED_GEOMETRY = [
-  'inodeCount',
-  'inodesPerGroup',
-  'reservedGdtBlocks',
-] as const satisfies readonly (keyof ExtSuperblock)[];
-
-async function twinDifferences(
-  { superblock, journal, sameGeometry }: ExtTwin,
-  device: string,
-): Promise<string[]> {
-  const made = await readSuperblock(device);
-  const differences = [...COMPARED, ...(sameGeometry ? COMPARED_GEOMETRY : [])]
-    .filter((name) => made[name] !== superblock[name])
-    .map((name) => `the ${name} of the new file system is ${made[name]}, it was ${superblock[name]}`);
-  const [features, wanted] = [lastingFeatures(made).join(' '), lastingFeatures(superblock).join(' ')];
-  if (features !== wanted) {
-    differences.push(`the features of the new file system are "${features}", they were "${wanted}"`);
-  }
-  const { blocks } = await readJournal(device);
-  if (blocks !== journal.blocks) {
-    differences.push(`the journal of the new file system has ${blocks} blocks, it had ${journal.blocks}`);
-  }
-  return differences;
+  for (const difference of await twinDifferences(twin, device)) warn(sentenceOf(difference));
 }
 
 async function copyExt(
@@ -260,5 +230,5 @@ async function copyExt(
   );
   await resumeJournal(twin, destination);
   await carrySettings(superblock, destination);
-  await carryBootArea(source, destination, BOOT_AREA_BYTES);
+  await carryBootArea(source, destination, EXT_BOOT_AREA_BYTES);
 }

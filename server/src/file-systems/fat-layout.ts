@@ -1,5 +1,6 @@
 import { slotsWithCluster } from './fat-directory.ts';
 import { type FatGeometry, FIRST_CLUSTER } from './fat-geometry.ts';
+import type { FilePlaces } from './fat-pieces.ts';
 import {
   type ClusterRun,
   countClusters,
@@ -9,14 +10,6 @@ import {
   writeEntry,
 } from './fat-table.ts';
 import { clustersOfFolder, type FatNode, type FatVolume } from './fat-volume.ts';
-
-/** Where the contents of a file come from and go to. */
-export interface FileMove {
-  readonly from: readonly ClusterRun[];
-  readonly to: readonly ClusterRun[];
-  /** In bytes, without what is behind the file's end in its last cluster. */
-  readonly size: number;
-}
 
 /** A folder as it is to be written; the root folder of FAT12 and FAT16 has no clusters. */
 export interface NewFolder {
@@ -28,7 +21,7 @@ export interface NewFolder {
 export interface FatLayout {
   readonly table: FatTable;
   readonly folders: readonly NewFolder[];
-  readonly files: readonly FileMove[];
+  readonly files: readonly FilePlaces[];
   readonly usedClusters: number;
   readonly nextFree: number;
 }
@@ -39,7 +32,7 @@ interface Builder {
   readonly geometry: FatGeometry;
   readonly table: FatTable;
   readonly folders: NewFolder[];
-  readonly files: FileMove[];
+  readonly files: FilePlaces[];
   next: number;
   used: number;
 }

@@ -11,12 +11,15 @@ import type { Signature } from './blkid.ts';
 import { type Destination, examineDestination, type Suitability } from './destination.ts';
 import { FileSystemError } from './errors.ts';
 import { type FatGeometry, offsetOfCluster } from './fat-geometry.ts';
-import { type FatLayout, type FileMove, layOutTwin } from './fat-layout.ts';
-import { type ClusterRun, isDirty } from './fat-table.ts';
+import { type FatLayout, layOutTwin } from './fat-layout.ts';
+import { type FilePlaces, type Geometries, piecesOf } from './fat-pieces.ts';
+import { isDirty } from './fat-table.ts';
 import { type FatSource, fatSuitability, type FatTwin, planFatTwin, smallestFat } from './fat-twin.ts';
+import { verifyFat } from './fat-verify.ts';
 import { type FatVolume, readVolume } from './fat-volume.ts';
 import type { CopyContext, FileSystem } from './file-system.ts';
 import { throttled } from './progress.ts';
+import { zeroRange } from './zero-range.ts';
 
 /**
  * FAT is read and written here, not by the kernel (many servers' kernels have no vfat) and not by mtools: mtools
@@ -24,7 +27,6 @@ import { throttled } from './progress.ts';
  * carried byte for byte, but for the number of the first cluster; only free space, deleted names and fragmentation
  * stay behind.
  */
-const PIECE_BYTES = 1024 * 1024;
 /** FSInfo: two signatures, then how many clusters are free and where to look for them (fatgen103, "FSInfo"). */
 const INFO_LEAD_SIGNATURE = 0x41615252;
 const INFO_SIGNATURE_OFFSET = 484;
@@ -45,9 +47,13 @@ export async function recogniseFat(device: string, { type, uuid, label }: Signat
     how: 'files',
     notes: notesOf(volume),
     suitability,
-    create: async (destination) =>
-      createFat(source, await examineDestination(destination, suitability), destination),
+    create: async (destination, context) =>
+      createFat(source, await examineDestination(destination, suitability), destination, context),
     copy: copyFat,
+    verify: async (from, destination, context) => {
+      const twin = twinOn(source, await examineDestination(destination, suitability));
+      return verifyFat(volume, twin, [from, destination], context);
+    },
   };
 }
 
@@ -70,11 +76,22 @@ function notesOf({ table, lostClusters }: FatVolume): string[] {
   return notes;
 }
 
-async function createFat(source: FatSource, destination: Destination, device: string): Promise<void> {
+async function createFat(
+  source: FatSource,
+  destination: Destination,
+  device: string,
+  { zeroed, signal }: CopyContext,
+): Promise<void> {
   const twin = twinOn(source, destination);
   const { volume } = source;
   // The label stands in the root folder.
   const empty = { ...volume, root: volume.root.filter(({ item }) => item.kind === 'label') };
+  // What a table says of no file is free only where it is zero.
+  if (!zeroed) {
+    const { sectorBytes } = destination;
+    const bytes = Math.ceil(twin.geometry.dataOffset / sectorBytes) * sectorBytes;
+    await zeroRange(device, 0, bytes, { signal });
+  }
   await withDevice(device, 'exclusive', async (file) => {
     await writeNonZero(file, 0, twin.reserved);
     await writeStructure(file, twin, layOutTwin(empty, twin.geometry));
@@ -95,64 +112,24 @@ async function copyFat(source: string, device: string, context: CopyContext): Pr
   context.onProgress(layout.usedClusters * twin.geometry.clusterSize);
 }
 
-type Geometries = readonly [source: FatGeometry, twin: FatGeometry];
-
 async function copyFiles(
   from: FileHandle,
   to: FileHandle,
   geometries: Geometries,
-  files: readonly FileMove[],
-  { signal, onProgress }: CopyContext,
+  files: readonly FilePlaces[],
+  { signal, onProgress, zeroed }: CopyContext,
 ): Promise<void> {
   const report = throttled(onProgress);
+  const write = zeroed ? writeNonZero : writeAt;
   let done = 0;
   for (const file of files) {
     for (const piece of piecesOf(file, geometries)) {
       signal?.throwIfAborted();
-      await writeNonZero(to, piece.to, await readAt(from, piece.from, piece.length));
+      await write(to, piece.to, await readAt(from, piece.from, piece.length));
       done += piece.length;
       report(done);
     }
   }
-}
-
-interface Piece {
-  readonly from: number;
-  readonly to: number;
-  readonly length: number;
-}
-
-/** The parts of a file that are in one piece on both sides, in bytes. */
-function* piecesOf({ from, to, size }: FileMove, [source, twin]: Geometries): Generator<Piece> {
-  const [left, right] = [cursor(from, source), cursor(to, twin)];
-  for (let rest = size; rest > 0; ) {
-    const length = Math.min(rest, PIECE_BYTES, left.room(), right.room());
-    yield { from: left.advance(length), to: right.advance(length), length };
-    rest -= length;
-  }
-}
-
-function cursor(
-  runs: readonly ClusterRun[],
-  geometry: FatGeometry,
-): { room: () => number; advance: (length: number) => number } {
-  let index = 0;
-  let inRun = 0;
-  const bytesOfRun = (): number => (runs[index]?.count ?? 0) * geometry.clusterSize;
-  return {
-    room: () => {
-      if (inRun >= bytesOfRun()) {
-        index++;
-        inRun = 0;
-      }
-      return bytesOfRun() - inRun;
-    },
-    advance: (length) => {
-      const offset = offsetOfCluster(geometry, runs[index]?.first ?? 0) + inRun;
-      inRun += length;
-      return offset;
-    },
-  };
 }
 
 async function writeStructure(to: FileHandle, twin: FatTwin, layout: FatLayout): Promise<void> {
@@ -166,7 +143,9 @@ async function writeFolders(to: FileHandle, geometry: FatGeometry, { folders }: 
     if (clusters.length === 0) await writeAt(to, geometry.rootOffset, content);
     let done = 0;
     for (const { first, count } of clusters) {
-      const piece = content.subarray(done, done + count * geometry.clusterSize);
+      // Zeros behind the last entry end the folder, whatever was there before.
+      const piece = Buffer.alloc(count * geometry.clusterSize);
+      content.copy(piece, 0, done);
       await writeAt(to, offsetOfCluster(geometry, first), piece);
       done += piece.length;
     }

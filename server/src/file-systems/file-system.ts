@@ -1,4 +1,5 @@
 import type { Session } from '@diskferry/system/session';
+import type { Difference } from '../compare/difference.ts';
 import type { Destination, Suitability } from './destination.ts';
 
 /** What a driver needs while it works. */
@@ -6,6 +7,8 @@ export interface CopyContext {
   /** Holds the mounts, mount points and processes. */
   readonly session: Session;
   readonly signal?: AbortSignal | undefined;
+  /** The destination device reads as zeros. If not, it has old data, and drivers zero what they rely on. */
+  readonly zeroed: boolean;
   /** Bytes of this file system that are done so far; called some five times a second at most. */
   readonly onProgress: (copiedBytes: number) => void;
   /** Something was not carried over exactly: a sentence. */
@@ -41,7 +44,7 @@ export interface FileSystem {
   /**
    * Makes the empty twin: identical on a device of the source's size, else as large as the device.
    *
-   * @param device which reads as zeros
+   * @param device which reads as zeros, or has old data, as the context says
    * @throws {FileSystemError} `UNSUITABLE` with the obstacle that `suitability` tells
    */
   create(device: string, context: CopyContext): Promise<void>;
@@ -52,4 +55,12 @@ export interface FileSystem {
    *   and a Btrfs is marked as a seed while it is copied
    */
   copy(source: string, destination: string, context: CopyContext): Promise<void>;
+  /**
+   * Compares the twin with the source after the copy: every file with its attributes, or every sector. Neither may be
+   * mounted by others, and both are mounted for reading only.
+   *
+   * @param context whose progress counts the bytes that are compared
+   * @returns what is not the same, and is no change that `suitability` tells; at most some thousand differences
+   */
+  verify(source: string, destination: string, context: CopyContext): Promise<readonly Difference[]>;
 }

@@ -1,13 +1,18 @@
 import { DiskferryError, messageOf } from '@diskferry/system/errors';
 import type { Session } from '@diskferry/system/session';
 import { probeSignature, type Signature } from './blkid.ts';
+import { recogniseBitLocker } from './bitlocker.ts';
 import { recogniseBtrfs } from './btrfs.ts';
 import { recogniseExt } from './ext.ts';
 import { recogniseFat } from './fat.ts';
 import type { FileSystem } from './file-system.ts';
+import { recogniseNtfs } from './ntfs.ts';
 import { sectorsFileSystem } from './sectors.ts';
+import { createWithoutOldData } from './stale-contents.ts';
 import { recogniseSwap } from './swap.ts';
 import { recogniseXfs } from './xfs.ts';
+import type { ContainerDriver } from '../volumes/container.ts';
+import { recogniseLvm } from '../volumes/lvm.ts';
 
 type Driver = (device: string, signature: Signature, session: Session | undefined) => Promise<FileSystem>;
 
@@ -19,8 +24,15 @@ const DRIVERS: Readonly<Record<string, Driver>> = {
   xfs: recogniseXfs,
   btrfs: recogniseBtrfs,
   vfat: recogniseFat,
+  ntfs: recogniseNtfs,
+  BitLocker: recogniseBitLocker,
   swap: recogniseSwap,
   swsuspend: recogniseSwap,
+};
+
+/** Volumes with other file systems inside. To look there takes a session. */
+const CONTAINERS: Readonly<Record<string, ContainerDriver>> = {
+  LVM2_member: recogniseLvm,
 };
 
 export interface RecogniseOptions {
@@ -29,19 +41,25 @@ export interface RecogniseOptions {
    * known now and not in the middle of the copy. The device is then written to (journal replay).
    */
   readonly session?: Session | undefined;
+  /** Opens LUKS volumes. */
+  readonly passphrase?: string | undefined;
 }
 
 /** Finds out what is on a device and how it is best copied. What nobody understands is copied as sectors. */
 export async function recogniseFileSystem(
   device: string,
-  { session }: RecogniseOptions = {},
+  options: RecogniseOptions = {},
 ): Promise<FileSystem> {
+  const fileSystem = await recognise(device, options);
+  return { ...fileSystem, create: (...to) => createWithoutOldData(fileSystem, ...to) };
+}
+
+async function recognise(device: string, options: RecogniseOptions): Promise<FileSystem> {
   const signature = await probeSignature(device);
-  const driver = DRIVERS[signature.type];
-  if (driver === undefined || signature.ambiguous)
-    return sectorsFileSystem(device, signature, reasonOf(signature));
+  const recogniseIt = driverFor(signature, options);
+  if (recogniseIt === undefined) return sectorsFileSystem(device, signature, reasonOf(signature));
   try {
-    return await driver(device, signature, session);
+    return await recogniseIt(device);
   } catch (error) {
     if (!isDamage(error)) throw error;
     return sectorsFileSystem(
@@ -50,6 +68,24 @@ export async function recogniseFileSystem(
       `this ${signature.type} partition is copied as sectors: ${messageOf(error)}`,
     );
   }
+}
+
+function driverFor(
+  signature: Signature,
+  options: RecogniseOptions,
+): ((device: string) => Promise<FileSystem>) | undefined {
+  if (signature.ambiguous) return undefined;
+  const { session, passphrase } = options;
+  const driver = DRIVERS[signature.type];
+  if (driver !== undefined) return (device) => driver(device, signature, session);
+  const container = CONTAINERS[signature.type];
+  if (container === undefined || session === undefined) return undefined;
+  const inside = {
+    session,
+    passphrase,
+    recognise: (device: string) => recogniseFileSystem(device, options),
+  };
+  return (device) => container(device, signature, inside);
 }
 
 /** A missing program, an abort or an unreadable disk says nothing about the file system. */

@@ -1,10 +1,20 @@
 import type { FileHandle } from 'node:fs/promises';
-import { fill, sectorSizeOfDevice, sizeOfDevice, withDevice, writeNonZero } from './block-device.ts';
+import {
+  fill,
+  isZero,
+  sectorSizeOfDevice,
+  sizeOfDevice,
+  withDevice,
+  writeAt,
+  writeNonZero,
+} from './block-device.ts';
 import type { Signature } from './blkid.ts';
 import { type Destination, examineDestination, SUITABLE, type Suitability, tooSmall } from './destination.ts';
 import { FileSystemError } from './errors.ts';
 import type { CopyContext, FileSystem } from './file-system.ts';
 import { throttled } from './progress.ts';
+import { verifySectors } from './verify-sectors.ts';
+import { zeroRange } from './zero-range.ts';
 
 const PIECE_BYTES = 1024 * 1024;
 /** Pieces under way at once: hides the network's latency, and fits libuv's four threads. */
@@ -40,6 +50,7 @@ export async function sectorsFileSystem(
     suitability,
     create: async (destination) => void (await examineDestination(destination, suitability)),
     copy: copySectors,
+    verify: verifySectors,
   };
 }
 
@@ -51,8 +62,8 @@ function otherSectors(type: string, sectorBytes: number, destination: Destinatio
 }
 
 /**
- * Copies a device sector by sector. Zeros are read but not written: the destination reads as zeros and keeps
- * its holes.
+ * Copies a device sector by sector. Zeros are read but not written where the destination reads as zeros, which keeps
+ * its holes; on a destination with old data, long runs of them are zeroed in one go.
  *
  * @throws {FileSystemError} `READ_FAILED` with the place on the device, `DESTINATION_FULL`
  */
@@ -64,17 +75,24 @@ export async function copySectors(source: string, destination: string, context: 
     throw new FileSystemError('DESTINATION_FULL', message);
   }
   await withDevice(source, 'read', (from) =>
-    withDevice(destination, 'write', (to) => copyPieces(from, to, size, context)),
+    withDevice(destination, 'write', async (to) => {
+      const zeros = await copyPieces(from, to, size, context);
+      // They are holes already where the destination reads as zeros.
+      if (!context.zeroed) await zeroPieces(to, destination, zeros, size, context);
+    }),
   );
+  context.onProgress(size);
 }
 
+/** Returns where the pieces that are all zeros begin, which are not written. */
 async function copyPieces(
   from: FileHandle,
   to: FileHandle,
   size: number,
   context: CopyContext,
-): Promise<void> {
-  const { signal } = context;
+): Promise<number[]> {
+  const { signal, zeroed } = context;
+  const zeros: number[] = [];
   const report = throttled(context.onProgress);
   const state = { next: 0, done: 0, failed: false };
   const copyOnePieceAfterAnother = async (): Promise<void> => {
@@ -85,7 +103,9 @@ async function copyPieces(
       const piece = buffer.subarray(0, Math.min(PIECE_BYTES, size - offset));
       state.next += piece.length;
       await fill(from, offset, piece);
-      await writeNonZero(to, offset, piece, HOLE_BYTES);
+      if (isZero(piece)) zeros.push(offset);
+      else if (zeroed) await writeNonZero(to, offset, piece, HOLE_BYTES);
+      else await writeAt(to, offset, piece);
       state.done += piece.length;
       report(state.done);
     }
@@ -100,5 +120,34 @@ async function copyPieces(
   const results = await Promise.allSettled(workers);
   const failure = results.find((result) => result.status === 'rejected');
   if (failure !== undefined) throw failure.reason;
-  context.onProgress(size);
+  return zeros;
+}
+
+/** From so many pieces on, a program is started that zeroes them in one go. */
+const LONG_RUN = 16;
+const ZEROS = Buffer.alloc(PIECE_BYTES);
+
+async function zeroPieces(
+  to: FileHandle,
+  destination: string,
+  pieces: readonly number[],
+  size: number,
+  { signal }: CopyContext,
+): Promise<void> {
+  const sorted = pieces.toSorted((a, b) => a - b);
+  for (let first = 0; first < sorted.length; ) {
+    signal?.throwIfAborted();
+    const start = sorted[first] ?? 0;
+    let count = 1;
+    while (sorted[first + count] === start + count * PIECE_BYTES) count++;
+    const end = Math.min(start + count * PIECE_BYTES, size);
+    if (count >= LONG_RUN) {
+      await zeroRange(destination, start, end - start, { signal });
+    } else {
+      for (let offset = start; offset < end; offset += PIECE_BYTES) {
+        await writeAt(to, offset, ZEROS.subarray(0, Math.min(PIECE_BYTES, end - offset)));
+      }
+    }
+    first += count;
+  }
 }

@@ -1,8 +1,10 @@
+import type { Difference } from '../compare/difference.ts';
 import { readAt, sizeOfDevice, withDevice, writeAt } from './block-device.ts';
 import type { Signature } from './blkid.ts';
 import { type Destination, examineDestination, SUITABLE, type Suitability, tooSmall } from './destination.ts';
 import type { CopyContext, FileSystem } from './file-system.ts';
 import { sectorsFileSystem } from './sectors.ts';
+import { forgetCached } from './verify-files.ts';
 
 /**
  * The header page: 1024 bytes that belong to boot loaders, then version, last page, number of bad pages, UUID,
@@ -44,12 +46,18 @@ export async function recogniseSwap(device: string, signature: Signature): Promi
       ? ['it holds the state of a hibernated system, which is not captured: the copy starts afresh']
       : [],
     suitability,
+    // Whatever the disk holds behind the header means nothing.
     create: async (destination) => {
       const { bytes } = await examineDestination(destination, suitability);
       await writeHeader(destination, bytes === size ? header : headerForSize(header, bytes));
     },
     copy: async (_source: string, _destination: string, { onProgress }: CopyContext) =>
       onProgress(header.length),
+    verify: async (_source, destination, { signal }) => {
+      await forgetCached(destination, signal);
+      const { bytes } = await examineDestination(destination, suitability);
+      return verifyHeader(destination, bytes === size ? header : headerForSize(header, bytes));
+    },
   };
 }
 
@@ -103,4 +111,10 @@ function suitabilityOf(pageBytes: number, destination: Destination): Suitability
 
 async function writeHeader(device: string, header: Buffer): Promise<void> {
   await withDevice(device, 'write', (file) => writeAt(file, 0, header));
+}
+
+async function verifyHeader(device: string, wanted: Buffer): Promise<Difference[]> {
+  const made = await withDevice(device, 'read', (file) => readAt(file, 0, wanted.length));
+  if (made.equals(wanted)) return [];
+  return [{ path: '', property: 'header of the swap area', left: `${wanted.length} bytes`, right: 'others' }];
 }

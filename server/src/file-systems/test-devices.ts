@@ -44,6 +44,7 @@ export function openWorkbench(test: TestContext, signal?: AbortSignal): Workbenc
     context: {
       session,
       signal,
+      zeroed: true,
       onProgress: (bytes) => progress.push(bytes),
       warn: (message) => warnings.push(message),
     },

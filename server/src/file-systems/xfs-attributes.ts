@@ -99,13 +99,14 @@ export async function carryXfsAttributes(
     (await readXfsAttributes(destination, signal)).map((found) => [found.path.toString('latin1'), found]),
   );
   for (const file of wanted) {
-    if (summary(kept.get(file.path.toString('latin1'))) === summary(file)) continue;
+    if (summaryOf(kept.get(file.path.toString('latin1'))) === summaryOf(file)) continue;
     const name = file.path.toString().slice(destination.length);
-    warn(`the XFS attributes of ${name} (${summary(file)}) could not be kept`);
+    warn(`the XFS attributes of ${name} (${summaryOf(file)}) could not be kept`);
   }
 }
 
-function summary(attributes: XfsAttributes | undefined): string {
+/** The attributes in words; empty for none. */
+export function summaryOf(attributes: XfsAttributes | undefined): string {
   if (attributes === undefined) return '';
   const { letters, extentSize, cowExtentSize } = attributes;
   return `flags "${letters}", extsize ${extentSize}, cowextsize ${cowExtentSize}`;

@@ -12,9 +12,11 @@ import { withMount } from './mount.ts';
 import { sectorsFileSystem } from './sectors.ts';
 import { withTrialFile } from './trial-file.ts';
 import { trimFreeSpace } from './trim.ts';
+import { sentenceOf } from './volume-differences.ts';
 import { carryXfsAttributes, prepareHintedFiles, readXfsAttributes } from './xfs-attributes.ts';
 import { isKnownFeature, mkfsXfsCommand, SUPPORTED_BYTES, type XfsTwin } from './xfs-mkfs.ts';
 import { readXfsSuperblock, type XfsSuperblock } from './xfs-superblock.ts';
+import { twinDifferences, verifyXfs } from './xfs-verify.ts';
 import { hasDirtyLog, readXfsUsage, type XfsUsage } from './xfs-usage.ts';
 
 const MIB = 1024 * 1024;
@@ -66,6 +68,10 @@ export async function recogniseXfs(
     suitability,
     create: (destination, context) => createXfs(superblock, size, suitability, destination, context),
     copy: copyXfs,
+    verify: async (source, destination, context) => {
+      const twin = planTwin(superblock, size, await examineDestination(destination, suitability));
+      return verifyXfs(twin, source, destination, context);
+    },
   };
 }
 
@@ -187,13 +193,15 @@ async function createXfs(
   size: number,
   suitability: FileSystem['suitability'],
   device: string,
-  { signal, warn }: CopyContext,
+  { signal, warn, zeroed }: CopyContext,
 ): Promise<void> {
   const twin = planTwin(superblock, size, await examineDestination(device, suitability));
   await run(mkfsXfsCommand(twin, device), { signal });
   const made = await readXfsSuperblock(device);
-  await emptyLog(made, device, signal);
-  for (const difference of differences(twin, made)) warn(difference);
+  // mkfs.xfs fills the log with zeros, and the kernel writes whatever else it relies on: old data does no harm. But what
+  // is discarded must not come back as old data.
+  if (zeroed) await emptyLog(made, device, signal);
+  for (const difference of twinDifferences(twin, made)) warn(sentenceOf(difference));
 }
 
 /** What mkfs.xfs writes into the log stands at its beginning; the rest is zeros, which can be holes as well. */
@@ -209,40 +217,6 @@ async function emptyLog(
   if (bytes <= 0) return;
   const range = ['--offset', String(logOffset + LOG_HEAD_BYTES), '--length', String(bytes)];
   await run(['blkdiscard', ...range, device], { okExitCodes: [0, 1], signal });
-}
-
-const COMPARED = [
-  'version',
-  'blockBytes',
-  'sectorBytes',
-  'inodeBytes',
-  'directoryBlockBytes',
-  'maxInodePercent',
-  'uuid',
-  'label',
-  'logVersion',
-  'stripeUnit',
-  'stripeWidth',
-] as const satisfies readonly (keyof XfsSuperblock)[];
-const COMPARED_GEOMETRY = [
-  'dataBlocks',
-  'agBlocks',
-  'agCount',
-  'logBlocks',
-] as const satisfies readonly (keyof XfsSuperblock)[];
-
-function differences({ superblock, sameGeometry }: XfsTwin, made: XfsSuperblock): string[] {
-  const names = [...COMPARED, ...(sameGeometry ? COMPARED_GEOMETRY : [])];
-  const found = names
-    .filter((name) => made[name] !== superblock[name])
-    .map((name) => `the ${name} of the new file system is ${made[name]}, it was ${superblock[name]}`);
-  // After the UUID was changed, version 5 keeps the first one too; the twin needs no first one.
-  const wanted = superblock.features.filter((name) => name !== 'meta-uuid').join(' ');
-  if (made.features.join(' ') === wanted) return found;
-  return [
-    ...found,
-    `the features of the new file system are "${made.features.join(' ')}", they were "${wanted}"`,
-  ];
 }
 
 async function copyXfs(source: string, destination: string, context: CopyContext): Promise<void> {
