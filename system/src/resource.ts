@@ -12,8 +12,13 @@ import { run } from './run.ts';
 export type Resource =
   /** A mount point; written down before mounting. */
   | { readonly kind: 'mount'; readonly path: string }
-  /** All loop devices on that backing file or device; written down before the loop device exists. */
-  | { readonly kind: 'loop'; readonly backing: string }
+  /**
+   * All loop devices on that backing file or device; written down before the loop device exists. Where the backing is a
+   * loop device itself, `within` is its own backing file: the name of a loop device may be another disk's by now.
+   */
+  | { readonly kind: 'loop'; readonly backing: string; readonly within?: string }
+  /** A device of device-mapper, by its name; written down before it exists. */
+  | { readonly kind: 'mapping'; readonly name: string }
   /** A kernel NBD device such as /dev/nbd0. */
   | { readonly kind: 'nbd'; readonly device: string }
   | { readonly kind: 'process'; readonly pid: number; readonly startTime: string; readonly name: string }
@@ -37,7 +42,10 @@ export async function release(resource: Resource): Promise<void> {
     case 'mount':
       return unmount(resource.path);
     case 'loop':
+      if (resource.within !== undefined && backingFileOf(resource.backing) !== resource.within) return;
       return detachLoops(resource.backing);
+    case 'mapping':
+      return removeMapping(resource.name);
     case 'nbd':
       return disconnectNbd(resource.device);
     case 'process':
@@ -60,6 +68,8 @@ export function describeResource(resource: Resource): string {
       return `mount ${resource.path}`;
     case 'loop':
       return `loop device of ${resource.backing}`;
+    case 'mapping':
+      return `mapped device ${resource.name}`;
     case 'nbd':
       return `network block device ${resource.device}`;
     case 'process':
@@ -104,6 +114,12 @@ async function disconnectNbd(device: string): Promise<void> {
   await run(['nbd-client', '-d', device]);
 }
 
+async function removeMapping(name: string): Promise<void> {
+  // Fails too where the kernel has no device-mapper, and so no such device.
+  const { exitCode } = await run(['dmsetup', 'info', name], { okExitCodes: [0, 1] });
+  if (exitCode === 0) await run(['dmsetup', 'remove', '--retry', name]);
+}
+
 async function detachLoops(backing: string): Promise<void> {
   for (const device of await loopDevicesOf(backing)) {
     // Detaching alone writes the cache but does not bring it to stable storage. A dead backing file fails this (1).
@@ -124,6 +140,18 @@ async function loopDevicesOf(backing: string): Promise<string[]> {
   return list.loopdevices
     .filter(({ 'back-file': file }) => file === backing || file === `${backing} (deleted)`)
     .map(({ name }) => name);
+}
+
+/** What a loop device such as /dev/loop3 is made on; undefined for one that is free and for all other devices. */
+export function backingFileOf(device: string): string | undefined {
+  try {
+    return readFileSync(`/sys/block/${basename(device)}/loop/backing_file`, 'utf8').replace(
+      /( \(deleted\))?\n$/,
+      '',
+    );
+  } catch {
+    return undefined;
+  }
 }
 
 async function removeDirectory(path: string): Promise<void> {

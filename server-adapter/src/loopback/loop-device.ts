@@ -1,5 +1,6 @@
 import { writeFile } from 'node:fs/promises';
 import { basename } from 'node:path';
+import { backingFileOf } from '@diskferry/system/resource';
 import { run } from '@diskferry/system/run';
 import type { HeldResources } from '../held-resources.ts';
 
@@ -29,7 +30,8 @@ export async function createLoopDevice(
   backing: string,
   { sectorSize, part }: LoopOptions,
 ): Promise<string> {
-  held.hold({ kind: 'loop', backing });
+  const within = backingFileOf(backing);
+  held.hold({ kind: 'loop', backing, ...(within === undefined ? {} : { within }) });
   const range = part === undefined ? [] : ['--offset', String(part.start), '--sizelimit', String(part.size)];
   const { stdout } = await run([
     'losetup',
