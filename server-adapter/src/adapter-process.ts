@@ -97,9 +97,9 @@ function answerTo(disk: ServedDisk, question: Question, work: Work): Promise<Ans
     case 'offer':
       return disk.work.offer(question.socketPath);
     case 'withdraw':
-      return disk.work.withdraw().then(() => null);
+      return disk.work.withdraw(question).then(() => null);
     case 'copy':
-      return disk.work.copy(question, work).then(() => null);
+      return disk.work.copy(question, work);
     case 'zero':
       return disk.work.zero(question.range, work).then(() => null);
   }

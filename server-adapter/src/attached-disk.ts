@@ -1,9 +1,10 @@
 import { open } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { SectorSize } from '@diskferry/protocol/disk';
 import { run } from '@diskferry/system/run';
-import type { Adapter } from './adapter/adapter.ts';
-import type { DiskGeometry } from './adapter/messages.ts';
+import { type Adapter, AdapterError } from './adapter/adapter.ts';
+import type { DiskGeometry, WrittenByOthers } from './adapter/messages.ts';
 import type { HeldResources } from './held-resources.ts';
 import { createLoopDevice } from './loopback/loop-device.ts';
 import type { Partition, PartitionTable } from './partitions/partition-table.ts';
@@ -13,6 +14,8 @@ import type { AdapterCounters, CopyOptions, CopyPiece, SimulatedDisk } from './s
 
 /** Pieces that an adapter is told at once: a message of less than a megabyte. */
 const PIECES_PER_MESSAGE = 10_000;
+/** How long after the failure of a copy the reason of an adapter is waited for, in ms; it is usually there before. */
+const TROUBLE_PATIENCE_MS = 500;
 
 interface Parts {
   readonly device: string;
@@ -103,22 +106,19 @@ export class AttachedDisk implements SimulatedDisk {
     await this.#emptyCaches();
     await destination.#emptyCaches();
     const socketPath = await destination.#offer();
+    const written: { bytesWritten: number; failure?: string } = { bytesWritten: 0 };
     try {
-      let before = 0;
-      for (let first = 0; first < ordered.length; first += PIECES_PER_MESSAGE) {
-        const some = ordered.slice(first, first + PIECES_PER_MESSAGE);
-        const copied = this.#adapter.ask(
-          { type: 'copy', socketPath, pieces: some, zeroed },
-          { signal, onProgress: (bytes) => onProgress(before + bytes) },
-        );
-        await Promise.race([copied, this.failure, destination.failure]);
-        before += some.reduce((sum, { size }) => sum + size, 0);
-        onProgress(before);
-      }
-    } finally {
-      await destination.#adapter.ask({ type: 'withdraw' });
-      await destination.#emptyCaches();
+      await this.#copyAll(ordered, socketPath, { onProgress, signal, zeroed }, written);
+    } catch (error) {
+      if (isDestinationFailure(error)) written.failure = error.message;
+      await destination.#withdraw(written);
+      signal?.throwIfAborted();
+      // The adapters say what is wrong with their disks, which is the reason of everything else.
+      await Promise.race([this.failure, destination.failure, sleep(TROUBLE_PATIENCE_MS)]);
+      throw error;
     }
+    await destination.#withdraw(written);
+    await destination.#emptyCaches();
   }
 
   async zero(
@@ -145,9 +145,32 @@ export class AttachedDisk implements SimulatedDisk {
     }
   }
 
+  async #copyAll(
+    pieces: readonly CopyPiece[],
+    socketPath: string,
+    { onProgress, signal, zeroed }: CopyOptions,
+    written: { bytesWritten: number },
+  ): Promise<void> {
+    let before = 0;
+    for (let first = 0; first < pieces.length; first += PIECES_PER_MESSAGE) {
+      const some = pieces.slice(first, first + PIECES_PER_MESSAGE);
+      written.bytesWritten += await this.#adapter.ask(
+        { type: 'copy', socketPath, pieces: some, zeroed },
+        { signal, onProgress: (bytes) => onProgress(before + bytes) },
+      );
+      before += some.reduce((sum, { size }) => sum + size, 0);
+      onProgress(before);
+    }
+  }
+
   #offer(): Promise<string> {
     const socketPath = join(this.#folder, `copy-${this.#sockets++}.sock`);
     return this.#adapter.ask({ type: 'offer', socketPath });
+  }
+
+  /** An adapter that is gone serves nobody any more. */
+  async #withdraw(written: WrittenByOthers): Promise<void> {
+    await this.#adapter.ask({ type: 'withdraw', ...written }).catch(() => {});
   }
 
   /** Has the kernel write what it holds of the disk, and read it anew from now on. */
@@ -155,6 +178,10 @@ export class AttachedDisk implements SimulatedDisk {
     // Those of the partitions go to the disk's.
     for (const device of [...this.#partitions, this.device]) await run(['blockdev', '--flushbufs', device]);
   }
+}
+
+function isDestinationFailure(error: unknown): error is AdapterError {
+  return error instanceof AdapterError && error.code === 'DESTINATION_FAILED';
 }
 
 /** @throws {RangeError} */

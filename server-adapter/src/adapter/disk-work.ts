@@ -1,11 +1,13 @@
 import type { Disk } from '@diskferry/protocol/disk';
 import { connectNbd } from '@diskferry/protocol/nbd/client';
+import { DiskferryError, messageOf } from '@diskferry/system/errors';
 import { copyPieces } from '../copy/copy-pieces.ts';
 import { zeroRange } from '../copy/zero-range.ts';
 import type { CopyOnWriteDisk } from '../disk/copy-on-write-disk.ts';
+import { countDisk } from '../disk/counting-disk.ts';
 import type { ByteRange } from '../partitions/readable-disk.ts';
 import { type DiskDoor, openDoor } from './disk-door.ts';
-import type { DiscardedRanges, QuestionOf } from './messages.ts';
+import type { DiscardedRanges, QuestionOf, WrittenByOthers } from './messages.ts';
 
 /** How much of a disk is looked through for one answer, in bytes: some milliseconds, during which the disk stands still. */
 const DISCARDED_WINDOW_BYTES = 16 * 1024 ** 3;
@@ -25,8 +27,12 @@ export interface WorkedDisk {
   /** The same bytes without reading ahead, for requests that are long and many. */
   readonly reader: Pick<Disk, 'read' | 'extents'>;
   readonly layer: CopyOnWriteDisk | undefined;
+  /** The socket of a server for the same bytes that others may write to. */
+  readonly ownServer: string | undefined;
   /** How long another adapter may owe an answer without a sign of life, in ms. */
   readonly requestTimeoutMs?: number | undefined;
+  /** Told what was written over {@link ownServer}. */
+  readonly onWrittenByOthers: (written: WrittenByOthers) => void;
 }
 
 /** What the server has an adapter do with its disk past the kernel. */
@@ -52,29 +58,40 @@ export class DiskWork {
     };
   }
 
-  /** Offers the disk on a socket to other adapters, until {@link withdraw}. */
+  /** Lets other adapters write to the disk, until {@link withdraw}. Returns the socket to connect to. */
   async offer(socketPath: string): Promise<string> {
-    this.#door = await openDoor(this.#worked.disk, socketPath);
+    const { disk, ownServer } = this.#worked;
+    if (ownServer !== undefined) return ownServer;
+    this.#door = await openDoor(disk, socketPath);
     return socketPath;
   }
 
   /** Returns when all that came over the socket is done. */
-  async withdraw(): Promise<void> {
+  async withdraw(written: WrittenByOthers): Promise<void> {
     const door = this.#door;
     this.#door = undefined;
     await door?.close();
+    // What came through the door is known already.
+    if (door === undefined) this.#worked.onWrittenByOthers(written);
   }
 
-  /** Copies to the disk that another adapter offers. */
+  /**
+   * Copies to the disk that another adapter offers.
+   *
+   * @returns how many bytes were written
+   * @throws {DiskferryError} `DESTINATION_FAILED`, `COPY_FAILED`
+   */
   async copy(
     { socketPath, pieces, zeroed }: QuestionOf<'copy'>,
     { signal, onProgress }: Work,
-  ): Promise<void> {
+  ): Promise<number> {
     const { reader, requestTimeoutMs } = this.#worked;
-    const destination = await connectNbd(
+    let code = 'COPY_FAILED';
+    const remote = await connectNbd(
       { transport: 'unix', socketPath, exportName: '' },
       { signal, ...(requestTimeoutMs === undefined ? {} : { requestTimeoutMs }) },
     );
+    const destination = countDisk(remote, { onFailure: () => (code = 'DESTINATION_FAILED') });
     let bytes = 0;
     try {
       await copyPieces(reader, destination, pieces, {
@@ -82,8 +99,11 @@ export class DiskWork {
         signal,
         onDone: (more) => onProgress((bytes += more)),
       });
+      return destination.bytesWritten;
+    } catch (error) {
+      throw new DiskferryError(code, messageOf(error), { cause: error });
     } finally {
-      await destination.close();
+      await remote.close();
     }
   }
 

@@ -57,24 +57,32 @@ export interface DiscardedRanges {
   readonly until: number;
 }
 
+/** What another adapter did to a disk. */
+export interface WrittenByOthers {
+  readonly bytesWritten: number;
+  /** Why it could not be written. */
+  readonly failure?: string;
+}
+
 /** What an adapter process can be asked, with the answer to each. */
 interface Conversation {
   readonly counters: { readonly question: object; readonly answer: AdapterCounters };
   /** Bring everything written so far to stable storage, and tell whether any write failed. */
   readonly flush: { readonly question: object; readonly answer: null };
   readonly discarded: { readonly question: { readonly range: ByteRange }; readonly answer: DiscardedRanges };
-  /** Offer the disk on a unix socket, to any number of connections; the answer is the socket to connect to. */
+  /** Let another adapter write to the disk; the answer is the unix socket to connect to. */
   readonly offer: { readonly question: { readonly socketPath: string }; readonly answer: string };
   /** End what {@link Conversation.offer} began; all that came over the socket is done with the answer. */
-  readonly withdraw: { readonly question: object; readonly answer: null };
-  /** Copy to the disk that is offered on a socket. */
+  readonly withdraw: { readonly question: WrittenByOthers; readonly answer: null };
+  /** Copy to the disk that is offered on a socket. The refusal is `DESTINATION_FAILED` if it could not be written. */
   readonly copy: {
     readonly question: {
       readonly socketPath: string;
       readonly pieces: readonly CopyPiece[];
       readonly zeroed: boolean;
     };
-    readonly answer: null;
+    /** Bytes that were written. */
+    readonly answer: number;
   };
   readonly zero: { readonly question: { readonly range: ByteRange }; readonly answer: null };
 }

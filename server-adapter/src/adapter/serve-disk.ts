@@ -127,18 +127,25 @@ function stack(
     mode === 'copy-on-write' ? copyOnWrite(ahead, openScratchFile(SCRATCH_FOLDER), { onFailure }) : undefined;
   const view = withSectorSize(layer ?? ahead, config.sectorSize);
   const canZero = layer !== undefined || source.supports.writeZeroes;
+  let writtenByOthers = 0;
   const work = new DiskWork({
     disk: view,
     reader: layer?.readThrough(counted) ?? counted,
     layer,
+    ownServer: ownServerOf(config),
     requestTimeoutMs: config.requestTimeoutMs,
+    onWrittenByOthers({ bytesWritten, failure }) {
+      writtenByOthers += bytesWritten;
+      ahead.forgetAll();
+      if (failure !== undefined) onFailure(new DiskError('EIO', failure));
+    },
   });
   return {
     work,
     disk: canZero ? view : { ...view, writeZeroes: refuseZeroing },
     counters: () => ({
       sourceBytesRead: counted.bytesRead,
-      sourceBytesWritten: counted.bytesWritten,
+      sourceBytesWritten: counted.bytesWritten + writtenByOthers,
       layerBytesWritten: layer?.layerBytesWritten ?? 0,
     }),
     async flush() {
@@ -148,6 +155,12 @@ function stack(
       throw new DiskferryError('WRITE_FAILED', message, { cause: firstFailure });
     },
   };
+}
+
+/** The server of an image takes others beside the adapter, which need not go through it if they see the same bytes. */
+function ownServerOf({ source, mode }: AdapterConfig): string | undefined {
+  if (mode !== 'write' || source.kind !== 'image' || source.segments !== undefined) return undefined;
+  return source.address.transport === 'unix' ? source.address.socketPath : undefined;
 }
 
 /**

@@ -1,11 +1,20 @@
 import type { Disk } from '@diskferry/protocol/disk';
+import { BufferPool } from '../buffer-pool.ts';
 import type { CopyPiece } from '../simulated-disk.ts';
+import { ByteGate } from './byte-gate.ts';
 import { copyUnits, type CopyUnit, UNIT_BYTES } from './copy-units.ts';
 import { dataRuns } from './data-runs.ts';
 import { zeroRange } from './zero-range.ts';
 
-/** Units under way: some are read while others are written. Each takes up to 1 MiB of memory. */
-const UNITS_IN_FLIGHT = 16;
+/** Units under way, of which some are read while others are written: many, as they may be short. */
+const UNITS_IN_FLIGHT = 32;
+/**
+ * Their bytes. A client serves 4 MiB at a time, and a file that is written by more threads is written no faster: they wait
+ * for each other in the kernel.
+ */
+const BYTES_IN_FLIGHT = 8 * 1024 * 1024;
+/** Shorter units are not worth a buffer of full size. */
+const SHORT_BYTES = 64 * 1024;
 
 export interface CopyPiecesOptions {
   /** The destination reads as zeros where the pieces go. */
@@ -16,7 +25,8 @@ export interface CopyPiecesOptions {
 }
 
 /**
- * Copies pieces of one disk to places of another one. The first failure ends it; then nothing is under way any more.
+ * Copies pieces of one disk to places of another one. The first failure ends it; nothing is under way then.
+ * The signal must end the destination, too.
  *
  * @throws what the disks throw; the reason of the signal
  */
@@ -28,6 +38,16 @@ export async function copyPieces(
 ): Promise<void> {
   const units = copyUnits(source, pieces);
   const failed = new AbortController();
+  const gate = new ByteGate(BYTES_IN_FLIGHT);
+  const buffers = new BufferPool(UNIT_BYTES);
+
+  async function copyThroughBuffer(unit: CopyUnit): Promise<void> {
+    if (unit.size <= SHORT_BYTES) return copyData(unit, Buffer.allocUnsafeSlow(unit.size));
+    const buffer = buffers.take();
+    // After a failure it may still be filled or sent.
+    await copyData(unit, buffer);
+    buffers.give(buffer);
+  }
 
   async function copyData({ start, size, to }: CopyUnit, buffer: Buffer): Promise<void> {
     const bytes = buffer.subarray(0, size);
@@ -46,12 +66,11 @@ export async function copyPieces(
   }
 
   async function work(): Promise<void> {
-    const buffer = Buffer.allocUnsafeSlow(UNIT_BYTES);
     while (!failed.signal.aborted) {
       signal.throwIfAborted();
       const { value: unit } = await units.next();
       if (unit === undefined) return;
-      if (!unit.isZero) await copyData(unit, buffer);
+      if (!unit.isZero) await gate.run(unit.size, () => copyThroughBuffer(unit));
       else if (!zeroed) await zeroRange(destination, { start: unit.to, size: unit.size }, signal);
       onDone(unit.size);
     }
@@ -63,6 +82,15 @@ export async function copyPieces(
       failed.abort(error);
     }),
   );
-  await Promise.all(workers);
+  // Whoever gives up does not wait for a source that is lost; `destination` is ended by the same signal.
+  await Promise.race([Promise.all(workers), abortOf(signal)]);
+  signal.throwIfAborted();
   failed.signal.throwIfAborted();
+}
+
+function abortOf(signal: AbortSignal): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  if (signal.aborted) resolve();
+  signal.addEventListener('abort', () => resolve(), { once: true });
+  return promise;
 }

@@ -56,9 +56,11 @@ export function copyOnWrite(
     if (failure !== undefined) throw failure.reason;
   }
 
-  function runsOf(offset: number, length: number): GranuleRun[] {
-    return [...map.runs(Math.floor(offset / granuleBytes), Math.ceil((offset + length) / granuleBytes))];
+  function lazyRunsOf(offset: number, length: number): Generator<GranuleRun> {
+    return map.runs(Math.floor(offset / granuleBytes), Math.ceil((offset + length) / granuleBytes));
   }
+
+  const runsOf = (offset: number, length: number): GranuleRun[] => [...lazyRunsOf(offset, length)];
 
   function lend(
     offset: number,
@@ -71,7 +73,8 @@ export function copyOnWrite(
 
   async function extentsOver(below: Disk, offset: number, length: number): Promise<Extent[]> {
     const known: Extent[] = [];
-    for (const { first, end, state } of runsOf(offset, length)) {
+    // Not all runs at once: a disk may have a million behind the first one.
+    for (const { first, end, state } of lazyRunsOf(offset, length)) {
       const start = Math.max(offset, first * granuleBytes);
       const runLength = Math.min(offset + length, end * granuleBytes) - start;
       if (state === GranuleState.Below && below.extents !== undefined) {

@@ -12,13 +12,22 @@ interface ServerOptions {
   readonly folder: string;
 }
 
+/**
+ * Memory of a request is used again for the next one. Otherwise it is given back to the kernel and taken anew each time, and
+ * qemu-nbd spends most of its time on that: 10 s instead of 1.7 s of processor time for 2 GiB written in requests of 1 MiB.
+ */
+const KEEP_MEMORY = {
+  GLIBC_TUNABLES:
+    'glibc.malloc.mmap_threshold=134217728:glibc.malloc.trim_threshold=268435456:glibc.malloc.arena_max=1',
+};
+
 export interface ImageServerOptions extends ServerOptions {
   readonly format: ImageFormat;
 }
 
 /**
- * Serves a virtual disk file by qemu-nbd on a unix socket. The server takes one client and ends when it leaves, so
- * that it cannot outlive its adapter.
+ * Serves a virtual disk file by qemu-nbd on a unix socket. The server ends when its last client leaves, so that it cannot
+ * outlive its adapter.
  *
  * @throws {ImageError} when the image is missing, damaged, of another format, or held by another program
  */
@@ -45,18 +54,23 @@ async function serve(
   const socketPath = join(folder, 'image.sock');
   const pidFile = `--pid-file=${join(folder, 'qemu-nbd.pid')}`;
   held.hold({ kind: 'daemon', argument: pidFile, name: 'qemu-nbd' });
-  await run([
-    'qemu-nbd',
-    '--fork',
-    pidFile,
-    '--socket',
-    socketPath,
-    '--format',
-    format,
-    '--cache=writeback',
-    '--aio=threads',
-    ...(readOnly ? ['--read-only'] : ['--discard=unmap', '--detect-zeroes=unmap']),
-    path,
-  ]);
+  await run(
+    [
+      'qemu-nbd',
+      '--fork',
+      pidFile,
+      '--socket',
+      socketPath,
+      // Its adapter, and those that copy to or from it.
+      '--shared=0',
+      '--format',
+      format,
+      '--cache=writeback',
+      '--aio=threads',
+      ...(readOnly ? ['--read-only'] : ['--discard=unmap', '--detect-zeroes=unmap']),
+      path,
+    ],
+    { env: KEEP_MEMORY },
+  );
   return { transport: 'unix', socketPath, exportName: '' };
 }

@@ -11,11 +11,16 @@ const MAX_SHORT_STREAMS = 16;
 /** Longer requests are a stream by themselves and only pass. */
 const MAX_LENT_BYTES = 2 * 1024 * 1024;
 
+export interface ReadAheadDisk extends LendingDisk {
+  /** Forgets what was read ahead: the disk below was written past this one. */
+  forgetAll(): void;
+}
+
 /**
  * Reads ahead of whoever reads in order, several at once, so that the source works on the next bytes while the last
  * ones are used. A stream of N bytes costs at most N/4 bytes that nobody needs.
  */
-export function readAhead(below: Disk): LendingDisk {
+export function readAhead(below: Disk): ReadAheadDisk {
   const pool = new BufferPool(CHUNK_BYTES);
   /** Last used first, both. */
   const long: ReadStream[] = [];
@@ -74,6 +79,10 @@ export function readAhead(below: Disk): LendingDisk {
     for (const stream of long) stream.forget(offset, offset + length);
   }
 
+  function forgetAll(): void {
+    for (const stream of long.splice(0)) stream.forgetAll();
+  }
+
   return {
     size: below.size,
     sectorSize: below.sectorSize,
@@ -86,8 +95,9 @@ export function readAhead(below: Disk): LendingDisk {
     writeZeroes: (offset, length, options) =>
       change(offset, length, () => below.writeZeroes(offset, length, options)),
     ...extentsOf(below),
+    forgetAll,
     async close() {
-      for (const stream of long.splice(0)) stream.forgetAll();
+      forgetAll();
       await below.close();
     },
   };
