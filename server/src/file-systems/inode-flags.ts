@@ -1,6 +1,5 @@
 import { readdir } from 'node:fs/promises';
 import { run } from '@diskferry/system/run';
-import type { CopyContext } from './file-system.ts';
 
 /**
  * The flags that a user sets, by the letters of chattr(1). The others (e, E, h, I, N, V, B, Z, X) say how the file
@@ -18,61 +17,6 @@ export interface InodeFlags {
   readonly letters: string;
   /** Number of the project that the file counts for; 0 is none. */
   readonly project: number;
-}
-
-/** Gives the copies the inode flags (chattr) and the project numbers of their sources. */
-export async function carryInodeFlags(
-  source: string,
-  destination: string,
-  context: CopyContext,
-): Promise<void> {
-  const { signal } = context;
-  const wanted: InodeFlags[] = [];
-  for await (const paths of batchesOfFiles(Buffer.from(source))) {
-    for (const found of await readInodeFlags(paths, signal)) {
-      if (found.letters === '' && found.project === 0) continue;
-      const inside = found.path.subarray(Buffer.byteLength(source));
-      wanted.push({ ...found, path: Buffer.concat([Buffer.from(destination), inside]) });
-    }
-  }
-  for (const [change, files] of Map.groupBy(wanted, changeOf)) {
-    const input = nullTerminated(files.map(({ path }) => path));
-    // What does not succeed is found below.
-    await run(['xargs', '-0', 'chattr', ...change.split(' ')], {
-      input,
-      signal,
-      okExitCodes: [0, XARGS_SOME_FAILED],
-    });
-  }
-  await warnOfMissing(wanted, destination, context);
-}
-
-/** The arguments of chattr. */
-function changeOf({ letters, project }: InodeFlags): string {
-  return [...(letters === '' ? [] : [`+${letters}`]), ...(project === 0 ? [] : ['-p', `${project}`])].join(
-    ' ',
-  );
-}
-
-/** Some flags cannot be set, and chattr does not always say so: without a journal, "j" has no effect. */
-async function warnOfMissing(
-  wanted: readonly InodeFlags[],
-  destination: string,
-  { signal, warn }: CopyContext,
-): Promise<void> {
-  for (let start = 0; start < wanted.length; start += BATCH) {
-    const batch = wanted.slice(start, start + BATCH);
-    const found = await readInodeFlags(
-      batch.map(({ path }) => path),
-      signal,
-    );
-    const set = new Map(found.map((flags) => [flags.path.toString('latin1'), changeOf(flags)]));
-    for (const flags of batch) {
-      if (set.get(flags.path.toString('latin1')) === changeOf(flags)) continue;
-      const name = flags.path.toString().slice(destination.length);
-      warn(`the inode flags of ${name} (chattr ${changeOf(flags)}) could not be kept`);
-    }
-  }
 }
 
 /** Reads the inode flags of regular files and folders. Other kinds of files have none. */

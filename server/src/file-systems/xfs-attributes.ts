@@ -1,6 +1,4 @@
-import { lstat, mkdir, writeFile } from 'node:fs/promises';
 import { run } from '@diskferry/system/run';
-import type { CopyContext } from './file-system.ts';
 import { batchesOfFiles, nullTerminated } from './inode-flags.ts';
 
 /**
@@ -49,62 +47,6 @@ export async function readXfsAttributes(root: string, signal?: AbortSignal): Pro
   return found;
 }
 
-/**
- * Makes the regular files that have an extent size hint before anything is copied: the hint of a file with
- * contents cannot be changed. cp writes into files that are there already, and replaces further names by links.
- */
-export async function prepareHintedFiles(
-  attributes: readonly XfsAttributes[],
-  source: string,
-  destination: string,
-  { signal }: CopyContext,
-): Promise<void> {
-  for (const [size, files] of Map.groupBy(attributes, ({ extentSize }) => extentSize)) {
-    if (size === 0) continue;
-    const copies: Buffer[] = [];
-    for (const { path } of files) {
-      if (!(await lstat(path)).isFile()) continue;
-      const copy = inDestination(path, source, destination);
-      await mkdir(copy.subarray(0, copy.lastIndexOf('/')), { recursive: true, mode: 0o700 });
-      await writeFile(copy, '', { mode: 0o600 });
-      copies.push(copy);
-    }
-    await apply(`extsize ${size}`, copies, signal);
-  }
-}
-
-/** Gives the copies the attributes of their sources, and warns of those that could not be kept, by name. */
-export async function carryXfsAttributes(
-  attributes: readonly XfsAttributes[],
-  source: string,
-  destination: string,
-  { signal, warn }: CopyContext,
-): Promise<void> {
-  const wanted = attributes.map((found) => ({
-    ...found,
-    path: inDestination(found.path, source, destination),
-  }));
-  for (const [size, files] of Map.groupBy(wanted, ({ cowExtentSize }) => cowExtentSize)) {
-    if (size > 0) await apply(`cowextsize ${size}`, pathsOf(files), signal);
-  }
-  for (const [size, files] of Map.groupBy(wanted, ({ extentSize }) => extentSize)) {
-    // Files have theirs, where it was possible; the others are folders.
-    if (size > 0) await apply(`extsize ${size}`, pathsOf(files), signal);
-  }
-  for (const [letters, files] of Map.groupBy(wanted, ({ letters }) => letters)) {
-    if (letters !== '') await apply(`chattr +${letters}`, pathsOf(files), signal);
-  }
-  if (wanted.length === 0) return;
-  const kept = new Map(
-    (await readXfsAttributes(destination, signal)).map((found) => [found.path.toString('latin1'), found]),
-  );
-  for (const file of wanted) {
-    if (summaryOf(kept.get(file.path.toString('latin1'))) === summaryOf(file)) continue;
-    const name = file.path.toString().slice(destination.length);
-    warn(`the XFS attributes of ${name} (${summaryOf(file)}) could not be kept`);
-  }
-}
-
 /** The attributes in words; empty for none. */
 export function summaryOf(attributes: XfsAttributes | undefined): string {
   if (attributes === undefined) return '';
@@ -116,13 +58,6 @@ export function summaryOf(attributes: XfsAttributes | undefined): string {
 async function ask(command: string, paths: readonly Buffer[], signal?: AbortSignal): Promise<string[]> {
   const { stdout } = await xfsIo(command, paths, signal);
   return parseLines(stdout, paths);
-}
-
-/** What cannot be set is found by reading it again. */
-async function apply(command: string, paths: readonly Buffer[], signal?: AbortSignal): Promise<void> {
-  for (let start = 0; start < paths.length; start += BATCH) {
-    await xfsIo(command, paths.slice(start, start + BATCH), signal);
-  }
 }
 
 async function xfsIo(
@@ -164,8 +99,4 @@ function numberOf(text: string | undefined): number {
 
 function pathsOf(files: readonly { readonly path: Buffer }[]): Buffer[] {
   return files.map(({ path }) => path);
-}
-
-function inDestination(path: Buffer, source: string, destination: string): Buffer {
-  return Buffer.concat([Buffer.from(destination), path.subarray(Buffer.byteLength(source))]);
 }

@@ -13,7 +13,6 @@ import { sectorsFileSystem } from './sectors.ts';
 import { withTrialFile } from './trial-file.ts';
 import { trimFreeSpace } from './trim.ts';
 import { sentenceOf } from './volume-differences.ts';
-import { carryXfsAttributes, prepareHintedFiles, readXfsAttributes } from './xfs-attributes.ts';
 import { isKnownFeature, mkfsXfsCommand, SUPPORTED_BYTES, type XfsTwin } from './xfs-mkfs.ts';
 import { readXfsSuperblock, type XfsSuperblock } from './xfs-superblock.ts';
 import { twinDifferences, verifyXfs } from './xfs-verify.ts';
@@ -225,11 +224,7 @@ async function copyXfs(source: string, destination: string, context: CopyContext
   const to = { type: 'xfs', options: DESTINATION_OPTIONS, signal };
   await withMount(session, source, from, (sourceFolder) =>
     withMount(session, destination, to, async (destinationFolder) => {
-      const attributes = await readXfsAttributes(sourceFolder, signal);
-      await prepareHintedFiles(attributes, sourceFolder, destinationFolder, context);
-      await copyTree(sourceFolder, destinationFolder, context, {
-        carryMore: () => carryXfsAttributes(attributes, sourceFolder, destinationFolder, context),
-      });
+      await copyTree(sourceFolder, destinationFolder, context);
       await trimFreeSpace(destinationFolder, context);
     }),
   );

@@ -1,0 +1,80 @@
+import type { FileFacts } from './file-facts.ts';
+import { check, checkSize, linux, SEEK_DATA, SEEK_HOLE, SystemCallError } from './linux.ts';
+
+const BUFFER_BYTES = 1024 * 1024;
+/** How far ahead of the copying a large file is asked for, in bytes: hides the way to a remote disk. */
+const AHEAD_BYTES = 8 * BUFFER_BYTES;
+/** From this size on, it pays to ask for holes and for what was only reserved, even where none are to be expected. */
+const LARGE_BYTES = 1024 * 1024;
+
+const buffer = Buffer.alloc(BUFFER_BYTES);
+
+/** Asks the kernel for the beginning of a file, without waiting. */
+export function prefetch(file: number, { size, allocatedBytes }: FileFacts): void {
+  if (size > 0 && allocatedBytes > 0) linux.readahead(file, 0n, BigInt(Math.min(size, BUFFER_BYTES)));
+}
+
+/**
+ * Copies the contents of a file into an empty one. Holes stay holes; zeros that are data stay data.
+ *
+ * @throws {ReadError | SystemCallError} the one when the source fails, the other when the destination does
+ */
+export function copyContents(source: number, destination: number, facts: FileFacts): void {
+  const { size, allocatedBytes } = facts;
+  if (size === 0) return;
+  if (allocatedBytes >= size && size < LARGE_BYTES) {
+    copyRange(source, destination, 0, size);
+    return;
+  }
+  let end = 0;
+  for (;;) {
+    const start = seek(source, end, SEEK_DATA);
+    if (start === undefined) break;
+    end = seek(source, start, SEEK_HOLE) ?? size;
+    copyRange(source, destination, start, Math.min(end, size));
+  }
+  if (end < size) check(linux.ftruncate(destination, BigInt(size)));
+}
+
+/** The source could not be read. */
+export class ReadError extends Error {}
+
+/** Returns undefined where there is no more data, or hole. */
+function seek(file: number, from: number, what: typeof SEEK_DATA | typeof SEEK_HOLE): number | undefined {
+  const found = linux.lseek(file, BigInt(from), what);
+  if (found >= 0n) return Number(found);
+  const error = linux.lastError();
+  if (error.code === 'ENXIO') return undefined;
+  throw new ReadError(error.message, { cause: error });
+}
+
+function copyRange(source: number, destination: number, start: number, end: number): void {
+  let asked = start + BUFFER_BYTES;
+  for (let offset = start; offset < end; ) {
+    for (; asked < Math.min(end, offset + AHEAD_BYTES); asked += BUFFER_BYTES) {
+      linux.readahead(source, BigInt(asked), BigInt(Math.min(BUFFER_BYTES, end - asked)));
+    }
+    const length = read(source, offset, Math.min(BUFFER_BYTES, end - offset));
+    write(destination, offset, length);
+    offset += length;
+  }
+}
+
+function read(file: number, offset: number, length: number): number {
+  const count = linux.pread(file, buffer, BigInt(length), BigInt(offset));
+  if (count < 0n) {
+    const error = linux.lastError();
+    throw new ReadError(error.message, { cause: error });
+  }
+  if (count === 0n) throw new ReadError('the file ends before its size');
+  return Number(count);
+}
+
+function write(file: number, offset: number, length: number): void {
+  for (let done = 0; done < length; ) {
+    const rest = buffer.subarray(done, length);
+    const count = checkSize(linux.pwrite(file, rest, BigInt(rest.length), BigInt(offset + done)));
+    if (count === 0) throw new SystemCallError('EIO', 'nothing could be written');
+    done += count;
+  }
+}
