@@ -17,7 +17,7 @@ export type BootPartition = PlacedPartition & {
 /** What is known of a transfer when its boot loader is looked at. */
 export interface BootFacts {
   /** Attached copy-on-write. */
-  readonly source: SimulatedDisk;
+  readonly source: Pick<SimulatedDisk, 'size' | 'sectorSize' | 'read' | 'attachPartition'>;
   /** Of the source. */
   readonly table: PartitionTable;
   readonly destinationKind: PartitionTable['kind'];
@@ -29,6 +29,9 @@ export interface BootFacts {
   readonly biosBoot?: ByteRange | undefined;
   readonly session: Session;
 }
+
+/** What steps need of the destination's disk. */
+export type WritableDisk = Pick<SimulatedDisk, 'read' | 'write'>;
 
 /** What a step of mending gets while it runs. */
 export interface MendingContext {
@@ -43,7 +46,7 @@ export interface MendingStep {
   /** One line, such as "point GRUB in the MBR to its core in the BIOS boot partition". */
   readonly title: string;
   run(
-    destination: SimulatedDisk,
+    destination: WritableDisk,
     /** A block device of one of its partitions, by number. */
     deviceOf: (partition: number) => Promise<string>,
     context: MendingContext,

@@ -1,5 +1,4 @@
-import type { SimulatedDisk } from '@diskferry/server-adapter/simulated-disk';
-import type { BootFacts, BootPartition, MendingPart } from './boot-mending.ts';
+import type { BootFacts, BootPartition, MendingPart, WritableDisk } from './boot-mending.ts';
 import { embedGrub } from './grub-embed.ts';
 import {
   coreLbaField,
@@ -90,7 +89,10 @@ async function findCore({ source, partitions }: BootFacts, coreLba: number): Pro
   return { first, sample, runs: [{ lba: coreLba, sectors: 1 }, ...rest], partition };
 }
 
-async function readSample(source: SimulatedDisk, [run]: readonly SectorRun[]): Promise<Buffer | undefined> {
+async function readSample(
+  source: BootFacts['source'],
+  [run]: readonly SectorRun[],
+): Promise<Buffer | undefined> {
   if (run === undefined || run.sectors * SECTOR_BYTES < SAMPLE.start + SAMPLE.bytes) return undefined;
   // The run begins with the second sector of the core.
   const start = run.lba * SECTOR_BYTES + SAMPLE.start - SECTOR_BYTES;
@@ -139,7 +141,7 @@ function keepInGap({ partitions }: BootFacts, runs: readonly SectorRun[]): Mendi
 
 /** Writes new places into the boot sector and into the block list of a core that is on the destination already. */
 async function moveCore(
-  destination: SimulatedDisk,
+  destination: WritableDisk,
   { first, runs }: FoundGrub,
   { sectors, bootSector }: { readonly sectors: number; readonly bootSector: number },
 ): Promise<void> {

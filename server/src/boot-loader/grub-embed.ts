@@ -1,11 +1,10 @@
 import { constants, existsSync, readFileSync } from 'node:fs';
 import { copyFile, mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { SimulatedDisk } from '@diskferry/server-adapter/simulated-disk';
 import { DiskferryError } from '@diskferry/system/errors';
 import { run } from '@diskferry/system/run';
 import { formatBytes } from '@diskferry/system/units';
-import type { BootFacts, BootPartition, MendingContext, MendingPart } from './boot-mending.ts';
+import type { BootFacts, BootPartition, MendingContext, MendingPart, WritableDisk } from './boot-mending.ts';
 import type { FoundGrub } from './grub-bios.ts';
 import { folderOf } from './grub-folder.ts';
 import { hardDiskBootCode, SECTOR_BYTES, withBlockList } from './grub-images.ts';
@@ -123,7 +122,7 @@ type DeviceOf = (partition: number) => Promise<string>;
 
 async function install(
   embedding: Embedding,
-  destination: SimulatedDisk,
+  destination: WritableDisk,
   deviceOf: DeviceOf,
   context: MendingContext,
 ): Promise<void> {

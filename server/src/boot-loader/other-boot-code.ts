@@ -65,3 +65,31 @@ export function planOtherBootCode(
 function doesStay({ fileSystem, blocksStay = false, start, was }: BootPartition): boolean {
   return start === was.start && (fileSystem.how === 'sectors' || blocksStay);
 }
+
+/** u32 in the boot sectors of FAT and NTFS: how many sectors of the disk are in front of the volume. */
+const HIDDEN_SECTORS_OFFSET = 28;
+const HIDDEN_SECTORS_BYTES = 4;
+
+/** Boot code of FAT and NTFS finds its volume by what the boot sector says of its place: that follows a move. */
+export function planHiddenSectors({ partition, bytes }: BootRecord): MendingPart {
+  const { fileSystem, start, was, number } = partition;
+  if (start === was.start || !['vfat', 'ntfs'].includes(fileSystem.type)) return {};
+  const before = was.start / SECTOR_BYTES;
+  if (bytes.readUInt32LE(HIDDEN_SECTORS_OFFSET) !== before) return {};
+  return {
+    steps: [
+      {
+        title: `tell the boot sector of partition ${number} its new place`,
+        run: async (destination) => {
+          const field = start + HIDDEN_SECTORS_OFFSET;
+          const found = (await destination.read(field, HIDDEN_SECTORS_BYTES)).readUInt32LE();
+          // A driver that makes the volume anew may have done it.
+          if (found !== before) return;
+          const place = Buffer.alloc(HIDDEN_SECTORS_BYTES);
+          place.writeUInt32LE(start / SECTOR_BYTES);
+          await destination.write(field, place);
+        },
+      },
+    ],
+  };
+}

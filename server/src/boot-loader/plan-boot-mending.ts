@@ -4,7 +4,7 @@ import { planEfi } from './efi.ts';
 import { planGrub } from './grub-bios.ts';
 import { SECTOR_BYTES } from './grub-images.ts';
 import { deviceNameNotes, planRewording } from './identifiers.ts';
-import { isOfWindows, planOtherBootCode, startedPartition } from './other-boot-code.ts';
+import { isOfWindows, planHiddenSectors, planOtherBootCode, startedPartition } from './other-boot-code.ts';
 import { type BootSurvey, surveyBoot } from './survey.ts';
 import { planWindows } from './windows.ts';
 
@@ -55,8 +55,11 @@ async function planBios(facts: BootFacts, survey: BootSurvey): Promise<MendingPa
   if (record === undefined) return undefined;
   const chained = await planGrub(facts, survey, record.partition);
   if (chained !== undefined) return chained;
-  if (isOfWindows(record)) return planWindows(facts);
-  return planOtherBootCode(facts, record) ?? planUnknown(facts, record.partition);
+  const found = isOfWindows(record)
+    ? await planWindows(facts)
+    : (planOtherBootCode(facts, record) ?? planUnknown(facts, record.partition));
+  const { steps = [] } = planHiddenSectors(record);
+  return { ...found, steps: [...(found.steps ?? []), ...steps] };
 }
 
 function planUnknown({ table, destinationKind }: BootFacts, { number }: BootPartition): MendingPart {
