@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto';
 import type { BigIntStats } from 'node:fs';
 import { readlink } from 'node:fs/promises';
-import { readInodeFlags } from '../file-systems/inode-flags.ts';
 import { type Extent, readDataMaps, widenMap } from './data-map.ts';
 import { digestFile } from './digest-file.ts';
 import { type ExtendedAttributes, readExtendedAttributes } from './extended-attributes.ts';
+import { type InodeFlags, readInodeFlags } from './inode-flags.ts';
 import { type FoundFile, type WalkOptions, walkTree } from './walk-tree.ts';
 
 /** Files that are read at once: hides the latency of a remote disk. */
@@ -75,13 +75,12 @@ async function describeFiles(files: readonly FoundFile[], walk: Walk): Promise<F
   const { options, seen, rootDevice } = walk;
   const attributes = await readExtendedAttributes(files.map(({ place }) => place));
   const withFlags = files.filter(({ stats }) => stats.isFile() || stats.isDirectory());
-  const flags = withFlags.length === 0 ? [] : await readInodeFlags(withFlags.map(({ place }) => place));
-  const flagsOf = new Map(flags.map((found) => [found.path.toString('latin1'), found]));
+  const flags = await readInodeFlags(withFlags.map(({ place }) => place));
   const records = files.map((file) => {
     const key = file.place.toString('latin1');
     const facts = isMadeUp(file, options)
       ? { type: 'place of a subvolume' }
-      : factsOf(file.stats, attributes.get(key), flagsOf.get(key), options);
+      : factsOf(file.stats, attributes.get(key), flags.get(key), options);
     const links = file.stats.isDirectory() ? 1 : Number(file.stats.nlink);
     return { path: file.path, facts, inode: inodeOf(file.stats, rootDevice), links };
   });
@@ -108,15 +107,10 @@ function inodeOf({ dev, ino }: BigIntStats, rootDevice: bigint | undefined): num
   return dev === rootDevice && ino < Number.MAX_SAFE_INTEGER ? Number(ino) : `${dev}:${ino}`;
 }
 
-interface Flags {
-  readonly letters: string;
-  readonly project: number;
-}
-
 function factsOf(
   stats: BigIntStats,
   attributes: ExtendedAttributes | undefined,
-  { letters, project }: Flags = { letters: '', project: 0 },
+  { letters, project }: InodeFlags = { letters: '', project: 0 },
   { accessTimes = true, creationTimes = false }: DescribeOptions,
 ): Record<string, string> {
   const facts: Record<string, string> = {

@@ -25,7 +25,7 @@ export async function createWithoutOldData(
   context: CopyContext,
 ): Promise<void> {
   if (!context.zeroed) {
-    await examineDestination(device, fileSystem.suitability);
+    await examineDestination(device, (destination) => fileSystem.suitability(destination));
     await clearStaleContents(device, context);
   }
   await fileSystem.create(device, context);
