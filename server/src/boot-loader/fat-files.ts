@@ -10,6 +10,11 @@ const LONG_NAME_PARTS: readonly (readonly [start: number, end: number])[] = [
   [28, 32],
 ];
 
+/** In a short entry: which parts of the name Windows NT and all after it show in lower case. */
+const CASE_OFFSET = 12;
+const LOWER_CASE_BASE = 0x08;
+const LOWER_CASE_EXTENSION = 0x10;
+
 /** Shows the files of a FAT volume, which no kernel driver is needed for, to `work`. */
 export async function withFatFiles<T>(device: string, work: (files: VolumeFiles) => Promise<T>): Promise<T> {
   const size = await sizeOfDevice(device);
@@ -51,7 +56,7 @@ function isNamed(node: FatNode, name: string): boolean {
   return nameOf(node).toUpperCase() === wanted || node.item.name.toUpperCase() === wanted;
 }
 
-/** The long name, or the short one where there is none. */
+/** The long name, or the short one where there is none, in lower case where its entry says so. */
 function nameOf({ item: { slots, name } }: FatNode): string {
   let long = '';
   for (let offset = 0; offset < slots.length - DIRECTORY_ENTRY_BYTES; offset += DIRECTORY_ENTRY_BYTES) {
@@ -60,5 +65,12 @@ function nameOf({ item: { slots, name } }: FatNode): string {
     long = LONG_NAME_PARTS.map(([start, end]) => entry.toString('utf16le', start, end)).join('') + long;
   }
   const [end = ''] = long.split('\0');
-  return end === '' ? name : end;
+  return end === '' ? inCase(name, slots.readUInt8(slots.length - DIRECTORY_ENTRY_BYTES + CASE_OFFSET)) : end;
+}
+
+function inCase(name: string, flags: number): string {
+  const [base = '', extension] = name.split('.');
+  const first = (flags & LOWER_CASE_BASE) === 0 ? base : base.toLowerCase();
+  if (extension === undefined) return first;
+  return `${first}.${(flags & LOWER_CASE_EXTENSION) === 0 ? extension : extension.toLowerCase()}`;
 }
