@@ -58,6 +58,8 @@ export interface AttachOptions {
    * Remote disks and block devices tell their own.
    */
   readonly sectorSize?: SectorSize;
+  /** The image was made just now and holds nothing but zeros. */
+  readonly isNew?: boolean;
   readonly signal?: AbortSignal | undefined;
 }
 

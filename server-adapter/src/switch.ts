@@ -9,7 +9,7 @@ import { HeldResources } from './held-resources.ts';
 import { inspectDevice } from './image/local-device.ts';
 import { serveDevice, serveImage } from './image/qemu-nbd.ts';
 import { pickDriver } from './loopback/pick-driver.ts';
-import type { AttachOptions, DiskSource, SimulatedDisk } from './simulated-disk.ts';
+import type { AttachOptions, DiskSource, ImageFormat, SimulatedDisk } from './simulated-disk.ts';
 
 /**
  * Attaches a remote disk, an image or a local block device as a block device of this server.
@@ -63,6 +63,9 @@ async function attach(
   return new AttachedDisk({ device, geometry, adapter, held, folder });
 }
 
+/** Formats in which what is zeroed or discarded takes no room; QEMU writes zeros into the others. */
+const KEEPS_ZEROS: readonly ImageFormat[] = ['qcow2', 'raw'];
+
 /** What the adapter connects to, and as what; the server of an image or a device is started for it. */
 async function connectionOf(
   source: DiskSource,
@@ -73,7 +76,8 @@ async function connectionOf(
   switch (source.kind) {
     case 'image': {
       const address = await serveImage(held, { ...source, readOnly, folder });
-      return { source: { kind: 'image', address }, sectorSize: options.sectorSize ?? 'by-table' };
+      const isFresh = options.isNew === true && !KEEPS_ZEROS.includes(source.format);
+      return { source: { kind: 'image', address, isFresh }, sectorSize: options.sectorSize ?? 'by-table' };
     }
     case 'device': {
       const { path, segments } = source;

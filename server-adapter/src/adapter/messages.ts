@@ -19,6 +19,8 @@ export type AdapterSource =
       readonly address: DiskAddress;
       /** The parts of it that make up the disk, in bytes. */
       readonly segments?: readonly ByteRange[];
+      /** It is new, holds nothing but zeros, and its format cannot keep zeros apart. */
+      readonly isFresh?: boolean;
     }
   /** A disk of another computer. */
   | (Extract<DiskSource, { readonly kind: 'remote' }> & {

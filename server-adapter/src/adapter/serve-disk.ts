@@ -3,6 +3,7 @@ import type { NbdDisk } from '@diskferry/protocol/nbd/nbd-disk';
 import { DiskferryError } from '@diskferry/system/errors';
 import { copyOnWrite } from '../disk/copy-on-write-disk.ts';
 import { countDisk } from '../disk/counting-disk.ts';
+import { freshDisk } from '../disk/fresh-disk.ts';
 import type { LendingDisk } from '../disk/lending-disk.ts';
 import { openScratchFile } from '../disk/scratch-file.ts';
 import { segmentsOf } from '../disk/segmented-disk.ts';
@@ -122,7 +123,8 @@ function stack(
 
   const whole = config.source.kind === 'image' ? segmentsOf(source, config.source.segments) : source;
   const counted = countDisk(whole, { onFailure });
-  const ahead = readAhead(counted);
+  const isFresh = config.source.kind === 'image' && config.source.isFresh === true;
+  const ahead = readAhead(isFresh ? freshDisk(counted) : counted);
   const layer =
     mode === 'copy-on-write' ? copyOnWrite(ahead, openScratchFile(SCRATCH_FOLDER), { onFailure }) : undefined;
   const view = withSectorSize(layer ?? ahead, config.sectorSize);
@@ -160,6 +162,8 @@ function stack(
 /** The server of an image takes others beside the adapter, which need not go through it if they see the same bytes. */
 function ownServerOf({ source, mode }: AdapterConfig): string | undefined {
   if (mode !== 'write' || source.kind !== 'image' || source.segments !== undefined) return undefined;
+  // A fresh disk must know of every write.
+  if (source.isFresh === true) return undefined;
   return source.address.transport === 'unix' ? source.address.socketPath : undefined;
 }
 

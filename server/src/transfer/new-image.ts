@@ -103,7 +103,8 @@ export class NewImage implements Destination {
   async #attach(mode: AccessMode, { sectorSize }: Geometry, signal: AbortSignal): Promise<SimulatedDisk> {
     const { session, driver } = this.#options;
     const source = { kind: 'image', path: this.#partial.path, format: this.format } as const;
-    return attachDisk(source, { session, mode, driver, sectorSize, signal });
+    const isNew = mode === 'write';
+    return attachDisk(source, { session, mode, driver, sectorSize, signal, isNew });
   }
 
   async finish(): Promise<void> {
