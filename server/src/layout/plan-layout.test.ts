@@ -228,4 +228,25 @@ describe('planLayout', () => {
     );
     assert.ok(fitted > 300, `only ${fitted} fitted`);
   });
+
+  test('makes room for the backup of a GPT where an MBR had none, on a disk of the same size', () => {
+    const made: Made[] = [
+      ['gpt', 1, 60, { smallestBytes: 10 * MIB, growable: true }],
+      ['gpt', 61, 39],
+    ];
+    const asked = request('gpt', 100, made, 100);
+    const { partitions } = planLayout(asked);
+    const [first, last] = partitions;
+    assert.deepEqual([first?.start, last?.size], [MIB, 39 * MIB]);
+    assert.ok((last?.start ?? 0) + (last?.size ?? 0) <= endOfUsableSpace('gpt', asked.destination));
+    // An MBR has nothing there.
+    assert.ok(planLayout({ ...asked, table: { ...asked.table, kind: 'mbr' } }).unchanged);
+  });
+
+  test('keeps the first partition off a table that becomes larger with the sectors', () => {
+    const asked = request('gpt', 100, [['gpt', 20 / 1024, 10]], 100, { sectors: [512, 4096] });
+    assert.equal(planLayout(asked).partitions[0]?.start, MIB);
+    const same = request('gpt', 100, [['gpt', 20 / 1024, 10]], 200);
+    assert.equal(planLayout(same).partitions[0]?.start, 20 * 1024);
+  });
 });

@@ -1,7 +1,7 @@
-import type { Partition } from '@diskferry/server-adapter/partitions/partition-table';
+import type { Partition, PartitionTable } from '@diskferry/server-adapter/partitions/partition-table';
 import { chooseSizes, type Sized } from './choose-sizes.ts';
 import type { Layout, LayoutRequest, PlacedPartition } from './layout-request.ts';
-import { ALIGNMENT_BYTES, endOfUsableSpace } from './usable-space.ts';
+import { ALIGNMENT_BYTES, endOfUsableSpace, startOfUsableSpace } from './usable-space.ts';
 
 /** A partition with contents and the free space in front of it that goes with it, in bytes. */
 interface Slot extends Sized {
@@ -19,7 +19,9 @@ export function planLayout(request: LayoutRequest): Layout {
   const { table, destination, sourceBytes, sourceSectorBytes } = request;
   const end = endOfUsableSpace(table.kind, destination);
   const isSame = destination.bytes === sourceBytes && destination.sectorBytes === sourceSectorBytes;
-  if (isSame && (request.wanted?.size ?? 0) === 0) {
+  // The backup of a GPT that was an MBR may need what the last partition has.
+  const hasRoom = table.partitions.every((partition) => partition.start + partition.size <= end);
+  if (isSame && (hasRoom || table.kind !== 'gpt') && (request.wanted?.size ?? 0) === 0) {
     return { partitions: table.partitions.map((partition) => place(partition, partition)), unchanged: true };
   }
   const contents = table.partitions
@@ -27,7 +29,7 @@ export function planLayout(request: LayoutRequest): Layout {
     .toSorted((left, right) => left.start - right.start);
   const [first] = contents;
   if (first === undefined) return { partitions: [], unchanged: true };
-  const start = firstStart(first, destination.sectorBytes);
+  const start = firstStart(first, table.kind, destination.sectorBytes);
   const compact = end < lastEnd(contents);
   const slots = slotsOf(contents, request, { compact });
   return finish(table.partitions, fit(slots, start, end), request);
@@ -46,8 +48,9 @@ function fit(slots: readonly Slot[], start: number, end: number): PlacedPartitio
 }
 
 /** Where the first partition starts: where it did, so that a boot loader's gap in front of it stays as large. */
-function firstStart({ start }: Partition, sectorBytes: number): number {
-  return start % sectorBytes === 0 ? start : alignUp(start);
+function firstStart({ start }: Partition, kind: PartitionTable['kind'], sectorBytes: number): number {
+  const stays = start % sectorBytes === 0 && start >= startOfUsableSpace(kind, sectorBytes);
+  return stays ? start : alignUp(start);
 }
 
 function slotsOf(

@@ -25,3 +25,15 @@ export function endOfUsableSpace(
       return whole;
   }
 }
+
+/** The start of that part, in bytes: behind the MBR, or behind the primary GPT. */
+export function startOfUsableSpace(kind: PartitionTable['kind'], sectorBytes: number): number {
+  switch (kind) {
+    case 'gpt':
+      return (2 + Math.ceil(GPT_ENTRIES_BYTES / sectorBytes)) * sectorBytes;
+    case 'mbr':
+      return sectorBytes;
+    case 'none':
+      return 0;
+  }
+}
