@@ -12,7 +12,9 @@ import { createWithoutOldData } from './stale-contents.ts';
 import { recogniseSwap } from './swap.ts';
 import { recogniseXfs } from './xfs.ts';
 import type { ContainerDriver } from '../volumes/container.ts';
+import { recogniseLuks } from '../volumes/luks.ts';
 import { recogniseLvm } from '../volumes/lvm.ts';
+import { recogniseMd } from '../volumes/md-mirror.ts';
 
 type Driver = (device: string, signature: Signature, session: Session | undefined) => Promise<FileSystem>;
 
@@ -33,6 +35,8 @@ const DRIVERS: Readonly<Record<string, Driver>> = {
 /** Volumes with other file systems inside. To look there takes a session. */
 const CONTAINERS: Readonly<Record<string, ContainerDriver>> = {
   LVM2_member: recogniseLvm,
+  crypto_LUKS: recogniseLuks,
+  linux_raid_member: recogniseMd,
 };
 
 export interface RecogniseOptions {

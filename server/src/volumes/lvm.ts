@@ -18,6 +18,16 @@ import {
   type PhysicalVolumeFacts,
   restoreGroup,
 } from './lvm-tools.ts';
+import {
+  copyThinPool,
+  createThinPool,
+  notesOfPool,
+  partsOf,
+  recogniseThinPool,
+  type ThinContents,
+  verifyThinPool,
+} from './thin-contents.ts';
+import { findThinPools, type PoolPlace } from './thin-pool.ts';
 import { refitGroup } from './refit-group.ts';
 import { type LogicalVolume, parseVolumeGroup, type VolumeGroup } from './volume-group.ts';
 import { rangesOfVolume } from './volume-ranges.ts';
@@ -35,14 +45,19 @@ interface Content {
 interface Found {
   readonly group: VolumeGroup;
   readonly facts: PhysicalVolumeFacts;
+  /** Of the volumes that lie on the device itself. */
   readonly contents: readonly Content[];
+  /** The thin pools whose volumes are copied as files. */
+  readonly pools: readonly ThinContents[];
+  /** Why other thin pools are not: sentences. */
+  readonly poolNotes: readonly string[];
   readonly size: number;
 }
 
 /**
  * Examines a physical volume of LVM. Its group is recreated with its names and identifiers, and what is on its volumes is
- * copied like what is on partitions. Linear and striped volumes are opened without device-mapper; what is made of others
- * (thin pools, caches, snapshots, mirrors) is copied in its parts, as sectors.
+ * copied like what is on partitions. Linear and striped volumes are opened without device-mapper, thin ones with it; what else
+ * is made of others (caches, snapshots, mirrors) is copied in its parts, as sectors.
  */
 export const recogniseLvm: ContainerDriver = async (device, signature, inside) => {
   const { session } = inside;
@@ -52,21 +67,24 @@ export const recogniseLvm: ContainerDriver = async (device, signature, inside) =
     return sectorsFileSystem(device, signature, `this LVM volume is copied as sectors: ${reading.reason}`);
   }
   const { group } = reading;
+  const { pools, poolNotes } = await recognisePools(device, group, inside);
+  const parts = new Map(pools.flatMap((pool) => [...partsOf(pool)]));
   const contents: Content[] = [];
   for (const volume of group.volumes) {
-    const fileSystem = await withInnerDevice(device, rangesOfVolume(group, volume), { session }, (path) =>
+    const plain = await withInnerDevice(device, rangesOfVolume(group, volume), { session }, (path) =>
       recogniseVolume(path, volume, inside),
     );
-    contents.push({ volume, fileSystem });
+    contents.push({ volume, fileSystem: parts.get(volume.name)?.(plain) ?? plain });
   }
-  const found: Found = { group, facts: await dumpHeaders(device, { session }), contents, size };
+  const facts = await dumpHeaders(device, { session });
+  const found: Found = { group, facts, contents, pools, poolNotes, size };
   const suitability = (destination: Destination): Suitability => suitabilityOf(found, destination);
   return {
     type: signature.type,
     uuid: signature.uuid,
     label: group.name,
     size,
-    usedBytes: contents.reduce((sum, { fileSystem }) => sum + bytesToMove(fileSystem), 0),
+    usedBytes: sum(contents.map(({ fileSystem }) => bytesToMove(fileSystem))) + sum(pools.map(usedBytesOf)),
     smallestBytes: smallestOf(found),
     how: 'files',
     notes: notesOf(found),
@@ -92,6 +110,22 @@ async function readGroup(
     if (!(error instanceof FileSystemError)) throw error;
     return { reason: error.message };
   }
+}
+
+async function recognisePools(
+  device: string,
+  group: VolumeGroup,
+  inside: Inside,
+): Promise<Pick<Found, 'pools' | 'poolNotes'>> {
+  const pools: ThinContents[] = [];
+  const poolNotes: string[] = [];
+  for (const pool of findThinPools(group)) {
+    const contents = await recogniseThinPool({ device, group, pool }, inside);
+    if ('reason' in contents)
+      poolNotes.push(`thin pool ${pool.name} is copied as sectors: ${contents.reason}`);
+    else pools.push(contents);
+  }
+  return { pools, poolNotes };
 }
 
 async function recogniseVolume(
@@ -162,20 +196,31 @@ function sizeChange(
   return `volume ${name} has ${formatBytes(extents * extentBytes)}, it had ${formatBytes(extentCount * extentBytes)}${striped}`;
 }
 
-function notesOf({ group, facts, contents }: Found): string[] {
-  const list = contents.map(
+function notesOf({ group, facts, contents, pools, poolNotes }: Found): string[] {
+  const byFiles = new Set(
+    pools.flatMap(({ pool, thins }) => [pool.name, ...thins.map(({ volume }) => volume.name)]),
+  );
+  const composed = [...group.composed].filter(([name]) => !byFiles.has(name));
+  const plain = contents.filter(({ volume }) => !isPartOf(volume, pools));
+  const list = plain.map(
     ({ volume, fileSystem }) => `${volume.name} (${fileSystem.type}, ${fileSystem.how})`,
   );
   return [
-    `it holds the volume group ${group.name}: ${list.length === 0 ? 'no volumes' : list.join(', ')}`,
-    ...[...group.composed].map(
+    `it holds the volume group ${group.name}: ${list.length === 0 ? 'no plain volumes' : list.join(', ')}`,
+    ...pools.flatMap(notesOfPool),
+    ...poolNotes,
+    ...composed.map(
       ([name, kind]) => `volume ${name} is a ${kind}: what it is made of is copied as sectors, with its size`,
     ),
-    ...contents
+    ...plain
       .filter(({ volume }) => volume.partOf === undefined)
       .flatMap(({ volume, fileSystem }) => fileSystem.notes.map((note) => `volume ${volume.name}: ${note}`)),
     ...(facts.bootAreaBytes > 0 ? ['its area for boot loaders is not copied'] : []),
   ];
+}
+
+function isPartOf({ name }: LogicalVolume, pools: readonly ThinContents[]): boolean {
+  return pools.some(({ pool }) => pool.metadata === name || pool.data === name);
 }
 
 async function createGroup(found: Found, destination: string, context: CopyContext): Promise<void> {
@@ -196,6 +241,9 @@ async function createGroup(found: Found, destination: string, context: CopyConte
     await withInnerDevice(destination, rangesOfVolume(group, volume.after), context, (path) =>
       fileSystem.create(path, contextInside(context, `volume ${volume.after.name}`, 0)),
     );
+  }
+  for (const contents of found.pools) {
+    await createThinPool(contents, { device: destination, group, pool: contents.pool }, context);
   }
 }
 
@@ -259,6 +307,43 @@ async function copyGroup(
   await withEachVolume(found, source, destination, context, (fileSystem, { from, to }, inner) =>
     fileSystem.copy(from, to, inner),
   );
+  await withEachPool(found, { source, destination }, context, copyThinPool);
+}
+
+/** Works on each pool on both sides, one after another. */
+async function withEachPool<T>(
+  found: Found,
+  { source, destination }: { readonly source: string; readonly destination: string },
+  context: CopyContext,
+  work: (
+    contents: ThinContents,
+    sides: { source: PoolPlace; destination: PoolPlace },
+    context: CopyContext,
+  ) => Promise<T>,
+): Promise<T[]> {
+  const { group, contents, pools } = found;
+  const made = groupOn(found, await sizeOfDevice(destination));
+  const results: T[] = [];
+  let done = sum(contents.map(({ fileSystem }) => bytesToMove(fileSystem)));
+  for (const pool of pools) {
+    const before = done;
+    const inner = { ...context, onProgress: (bytes: number) => context.onProgress(before + bytes) };
+    const sides = {
+      source: { device: source, group, pool: pool.pool },
+      destination: { device: destination, group: made, pool: pool.pool },
+    };
+    results.push(await work(pool, sides, inner));
+    done += pool.usedBytes;
+  }
+  return results;
+}
+
+function usedBytesOf({ usedBytes }: ThinContents): number {
+  return usedBytes;
+}
+
+function sum(values: readonly number[]): number {
+  return values.reduce((total, value) => total + value, 0);
 }
 
 async function verifyGroup(
@@ -279,5 +364,6 @@ async function verifyGroup(
       return differences.map((difference) => ({ ...difference, path: `${name}:${difference.path}` }));
     },
   );
-  return [...differencesOfGroups(expected, made), ...differences.flat()];
+  const inPools = await withEachPool(found, { source, destination }, context, verifyThinPool);
+  return [...differencesOfGroups(expected, made), ...differences.flat(), ...inPools.flat()];
 }
