@@ -39,6 +39,7 @@ const PACKAGE_OF: Readonly<Record<string, string>> = {
   nbdinfo: 'libnbd-bin',
   nbdkit: 'nbdkit',
   'nbd-server': 'nbd-server',
+  ntfscat: 'ntfs-3g',
   partclone: 'partclone',
   'partclone.extfs': 'partclone',
   pvck: 'lvm2',
