@@ -83,8 +83,10 @@ async function connectionOf(
       const { path, segments } = source;
       const { sectorSize } = await inspectDevice(path, { writable: !readOnly });
       const address = await serveDevice(held, { path, readOnly, folder });
+      // Volumes on one device are attached at once.
       const parts = segments === undefined ? {} : { segments };
-      return { source: { kind: 'image', address, ...parts }, sectorSize };
+      const claim = readOnly || segments !== undefined ? {} : { exclusive: path };
+      return { source: { kind: 'image', address, ...parts, ...claim }, sectorSize };
     }
     case 'remote': {
       const { reconnectLimitMs, session } = options;

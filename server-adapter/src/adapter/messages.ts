@@ -13,10 +13,12 @@ export type AdapterChannel =
 
 /** What an adapter connects to. */
 export type AdapterSource =
-  /** The NBD server of an image, which serves this adapter alone. */
+  /** The NBD server of an image or a block device, which serves this adapter and those that copy to its disk. */
   | {
       readonly kind: 'image';
       readonly address: DiskAddress;
+      /** The block device that nobody else may use meanwhile. */
+      readonly exclusive?: string;
       /** The parts of it that make up the disk, in bytes. */
       readonly segments?: readonly ByteRange[];
       /** It is new, holds nothing but zeros, and its format cannot keep zeros apart. */

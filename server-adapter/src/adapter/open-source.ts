@@ -11,6 +11,7 @@ import {
   takeManagedGrant,
 } from '../control/managed-grant.ts';
 import type { AccessMode } from '../simulated-disk.ts';
+import { claimDevice } from '../image/local-device.ts';
 import type { AdapterConfig, AdapterSource } from './messages.ts';
 
 type RemoteSource = Extract<AdapterSource, { readonly kind: 'remote' }>;
@@ -49,6 +50,7 @@ export async function openSource(
   const timeout = requestTimeoutMs === undefined ? {} : { requestTimeoutMs };
   try {
     if (source.kind === 'image') {
+      if (source.exclusive !== undefined) claimDevice(source.exclusive);
       // Its server ends with the connection.
       const disk = await connectNbd(source.address, { signal: attempt.signal, ...timeout });
       return { disk, stopWaiting: () => {}, giveBack: async () => {} };

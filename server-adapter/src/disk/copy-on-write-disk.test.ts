@@ -191,3 +191,60 @@ describe('of a disk that lends and knows its holes, the copy-on-write layer', ()
     await disk.close();
   });
 });
+
+describe('what was discarded in the copy-on-write layer', () => {
+  test('is told as the granules that lie wholly in it, and no more once they are written', async () => {
+    const below = slowRandomDisk(64 * GRANULE + 512, 512, seededRandom(9));
+    const disk = copyOnWrite(below, openScratchFile(folder), { onFailure });
+    const whole = { start: 0, size: disk.size };
+    assert.deepEqual(disk.discarded(whole), []);
+    await disk.discard(512, 3 * GRANULE);
+    await disk.writeZeroes(8 * GRANULE - 512, GRANULE + 1024, { mayPunch: true });
+    // Zeros that somebody needs.
+    await disk.writeZeroes(20 * GRANULE, 4 * GRANULE);
+    await disk.discard(60 * GRANULE, 4 * GRANULE + 512);
+    assert.deepEqual(disk.discarded(whole), [
+      { start: GRANULE, size: 2 * GRANULE },
+      { start: 8 * GRANULE, size: GRANULE },
+      { start: 60 * GRANULE, size: 4 * GRANULE + 512 },
+    ]);
+    assert.deepEqual(disk.discarded({ start: 2 * GRANULE - 512, size: 59 * GRANULE }), [
+      { start: 2 * GRANULE, size: GRANULE },
+      { start: 8 * GRANULE, size: GRANULE },
+    ]);
+    await disk.write(61 * GRANULE + 512, new Uint8Array(512).fill(1));
+    await disk.write(GRANULE, new Uint8Array(2 * GRANULE));
+    assert.deepEqual(disk.discarded(whole), [
+      { start: 8 * GRANULE, size: GRANULE },
+      { start: 60 * GRANULE, size: GRANULE },
+      { start: 62 * GRANULE, size: 2 * GRANULE + 512 },
+    ]);
+    const read = new Uint8Array(GRANULE).fill(1);
+    await disk.read(62 * GRANULE, read);
+    assert.ok(read.every((byte) => byte === 0));
+    assert.deepEqual(await disk.extents?.(62 * GRANULE, GRANULE), [
+      { length: GRANULE, hole: true, zero: true },
+    ]);
+    await disk.close();
+  });
+});
+
+test('the same bytes are read through another view of the disk below', async () => {
+  const random = seededRandom(12);
+  const below = slowRandomDisk(64 * GRANULE, 512, random);
+  const expected = below.bytes.slice();
+  const disk = copyOnWrite(below, openScratchFile(folder), { onFailure });
+  for (let round = 0; round < 4; round++) await changeAtRandom(disk, expected, random, 512);
+  let read = 0;
+  const other = new MemoryDisk(below.bytes);
+  other.read = async (offset, target) => {
+    read += target.length;
+    return below.read(offset, target);
+  };
+  const view = disk.readThrough(other);
+  const whole = new Uint8Array(below.size);
+  await view.read(0, whole);
+  assert.deepEqual(whole, expected);
+  assert.ok(read > 0 && read < below.size, `${read} bytes came from below`);
+  await disk.close();
+});

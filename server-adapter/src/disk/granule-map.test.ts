@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { seededRandom } from '../testing/random-operations.ts';
 import { GranuleMap, GranuleState } from './granule-map.ts';
 
-const { Below, Layer, Zero } = GranuleState;
+const { Below, Layer, Zero, Discarded } = GranuleState;
 
 test('a new map says that everything is below, however large the disk', () => {
   const map = new GranuleMap();
@@ -31,11 +31,16 @@ test('random states across pages are kept', () => {
   for (let round = 0; round < 60; round++) {
     const first = Math.floor(random() * expected.length);
     const end = Math.min(expected.length, first + Math.floor(random() * 70_000));
-    const state = [Below, Layer, Zero][Math.floor(random() * 3)] ?? Below;
+    const state = [Below, Layer, Zero, Discarded][Math.floor(random() * 4)] ?? Below;
     map.set(first, end, state);
     expected.fill(state, first, end);
   }
   const seen = new Uint8Array(expected.length).fill(99);
-  for (const { first, end, state } of map.runs(0, expected.length)) seen.fill(state, first, end);
+  let before: number | undefined;
+  for (const { first, end, state } of map.runs(0, expected.length)) {
+    assert.notEqual(state, before, 'two runs that touch have the same state');
+    before = state;
+    seen.fill(state, first, end);
+  }
   assert.deepEqual(seen, expected);
 });

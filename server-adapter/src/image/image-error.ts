@@ -3,7 +3,8 @@ import { DiskferryError } from '@diskferry/system/errors';
 import { CommandError } from '@diskferry/system/run';
 
 /**
- * A virtual disk file that cannot be used. Codes: `IMAGE_MISSING`, `IMAGE_IN_USE`, `IMAGE_DAMAGED`, `IMAGE_FORMAT`.
+ * A virtual disk file that cannot be used. Codes: `IMAGE_MISSING`, `IMAGE_IN_USE`, `IMAGE_DAMAGED`, `IMAGE_FORMAT`,
+ * `IMAGE_SIZE`.
  */
 export class ImageError extends DiskferryError {}
 
@@ -32,6 +33,16 @@ export function explainImageFailure(path: string, error: unknown): unknown {
       cause: error,
     },
   );
+}
+
+/** What a failure to make an image of so many bytes means, in a sentence; other errors as they are. */
+export function explainTooLarge(path: string, format: string, size: number, error: unknown): unknown {
+  const isTooLarge = error instanceof CommandError && /too (large|big|long)/i.test(error.stderr);
+  if (!isTooLarge) return error;
+  const message =
+    `${path} cannot be a ${format} image of ${size} bytes: ${reasonOf(error.stderr, path)}; ` +
+    'choose another format, such as qcow2, or another folder';
+  return new ImageError('IMAGE_SIZE', message, { cause: error });
 }
 
 /** The last line without the names of program and image that stand before the reason. */

@@ -1,7 +1,7 @@
-import { readdirSync, readFileSync, realpathSync, statSync } from 'node:fs';
+import { constants, openSync, readdirSync, readFileSync, realpathSync, statSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import type { SectorSize } from '@diskferry/protocol/disk';
-import { DiskferryError } from '@diskferry/system/errors';
+import { DiskferryError, messageOf } from '@diskferry/system/errors';
 import { run } from '@diskferry/system/run';
 
 /**
@@ -45,6 +45,22 @@ export async function inspectDevice(
   return { sectorSize: { logical, physical }, size };
 }
 
+/**
+ * Keeps everybody else from mounting a block device, or using it in another way that the kernel knows of, until this
+ * process ends.
+ *
+ * @throws {DeviceError} `DEVICE_BUSY` when somebody does so already
+ */
+export function claimDevice(path: string): void {
+  try {
+    // Without O_CREAT, O_EXCL means for a block device: fail with EBUSY while it is in use (open(2)).
+    openSync(path, constants.O_RDONLY | constants.O_EXCL);
+  } catch (cause) {
+    const message = `${path} cannot be used: ${messageOf(cause)}; another program works with it`;
+    throw new DeviceError('DEVICE_BUSY', message, { cause });
+  }
+}
+
 /** "major:minor" of a block device; undefined for anything else. */
 function deviceNumber(path: string): string | undefined {
   const found = statSync(path, { throwIfNoEntry: false });
@@ -63,7 +79,8 @@ function userOf(number: string, { writable }: { readonly writable: boolean }): s
   return (
     mountOf(numbers, { writable }) ??
     swapOf(numbers) ??
-    [folder, ...partitionFolders(folder)].map(holderOf).find((holder) => holder !== undefined)
+    [folder, ...partitionFolders(folder)].map(holderOf).find((holder) => holder !== undefined) ??
+    loopOf(numbers)
   );
 }
 
@@ -109,4 +126,24 @@ function holderOf(folder: string): string | undefined {
   const [holder] = readdirSync(join(folder, 'holders'));
   if (holder === undefined) return undefined;
   return `${basename(folder)} is part of /dev/${holder}; stop that volume, array or encryption first`;
+}
+
+/** A loop device is not among the holders of what it lies on. */
+function loopOf(numbers: ReadonlySet<string>): string | undefined {
+  for (const name of readdirSync('/sys/block').filter((name) => name.startsWith('loop'))) {
+    const backing = backingFileOf(name);
+    if (backing !== undefined && numbers.has(deviceNumber(backing) ?? '')) {
+      return `${backing} carries /dev/${name}; detach that with "losetup --detach /dev/${name}" first`;
+    }
+  }
+  return undefined;
+}
+
+/** Undefined where the loop device has none, or not any more. */
+function backingFileOf(name: string): string | undefined {
+  try {
+    return readFileSync(`/sys/block/${name}/loop/backing_file`, 'utf8').trim();
+  } catch {
+    return undefined;
+  }
 }

@@ -1,6 +1,6 @@
 import { run, runJson } from '@diskferry/system/run';
 import type { ImageFormat } from '../simulated-disk.ts';
-import { explainImageFailure, ImageError, refuseUnlessFile } from './image-error.ts';
+import { explainImageFailure, explainTooLarge, ImageError, refuseUnlessFile } from './image-error.ts';
 
 const FORMATS: ReadonlySet<string> = new Set<ImageFormat>(['qcow2', 'raw', 'vmdk', 'vhdx', 'vdi']);
 
@@ -13,13 +13,29 @@ export interface ImageInfo {
 }
 
 /**
+ * What each format is made with: of several kinds the one that can be written in any order and grows with what is
+ * written, and small blocks, so that it grows by little more than that.
+ */
+const CREATION_OPTIONS: Readonly<Partial<Record<ImageFormat, string>>> = {
+  vmdk: 'subformat=monolithicSparse',
+  vhdx: 'subformat=dynamic,block_size=1M',
+};
+
+/**
  * Makes an empty virtual disk file that takes no more room than what is written to it later.
  *
  * @param size bytes
  * @throws {CommandError} when the folder is missing or full
+ * @throws {ImageError} `IMAGE_SIZE` when the format or the file system of the folder has no disks of that size
  */
 export async function createImage(path: string, format: ImageFormat, size: number): Promise<void> {
-  await run(['qemu-img', 'create', '-q', '-f', format, path, String(size)]);
+  const options = CREATION_OPTIONS[format];
+  const words = options === undefined ? [] : ['-o', options];
+  await run(['qemu-img', 'create', '-q', '-f', format, ...words, path, String(size)]).catch(
+    (error: unknown) => {
+      throw explainTooLarge(path, format, size, error);
+    },
+  );
 }
 
 /**

@@ -12,9 +12,9 @@ const LARGE: SectorSize = { logical: 4096, physical: 4096 };
  * @throws what the disk throws
  */
 export async function tableSectorSize(disk: Pick<Disk, 'size' | 'read'>): Promise<SectorSize> {
-  // A disk that was partitioned anew may hold a header of before: then that of the smaller sectors counts, which a
-  // table for larger ones would have overwritten.
-  for (const sectorSize of [USUAL, LARGE]) {
+  // A disk that was partitioned anew may hold a header of before. A table for small sectors overwrites one for large
+  // ones with its entries; the other way round, a program may have left it alone.
+  for (const sectorSize of [LARGE, USUAL]) {
     const readable = {
       size: disk.size,
       sectorSize,

@@ -1,0 +1,67 @@
+import { sessionsFolder } from '../testing/own-sessions.ts';
+import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
+import { mkdtempSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, afterEach, describe, test } from 'node:test';
+import { run } from '@diskferry/system/run';
+import { cleanUp, openSession } from '@diskferry/system/session';
+import { extendPath } from '@diskferry/system/tools';
+import type { ImageFormat } from '../simulated-disk.ts';
+import { attachDisk } from '../switch.ts';
+import { assertNothingIsLeft } from '../testing/leftovers.ts';
+import { createImage, inspectImage } from './virtual-disk.ts';
+
+extendPath();
+
+const MIB = 1024 * 1024;
+const folder = mkdtempSync(join(tmpdir(), 'diskferry-test-'));
+after(async () => {
+  await cleanUp();
+  await rm(folder, { recursive: true, force: true });
+  await rm(sessionsFolder, { recursive: true, force: true });
+});
+afterEach(assertNothingIsLeft);
+
+describe('an image of the format', () => {
+  for (const format of ['raw', 'qcow2', 'vmdk', 'vhdx', 'vdi'] as const satisfies ImageFormat[]) {
+    test(`${format} is made empty, written in any order and read again with the sectors of its table`, async () => {
+      await using session = openSession('test');
+      const path = join(folder, `image.${format}`);
+      await createImage(path, format, 256 * MIB);
+      const disk = await attachDisk(
+        { kind: 'image', path, format },
+        { session, mode: 'write', sectorSize: { logical: 4096, physical: 4096 } },
+      );
+      assert.equal(disk.size, 256 * MIB);
+      const bytes = randomBytes(2 * MIB);
+      await disk.write(200 * MIB, bytes);
+      await disk.write(100 * MIB + 4096, bytes);
+      await run(['sfdisk', '-q', '--no-reread', '--no-tell-kernel', disk.device], {
+        input: 'label: gpt\nsize=16MiB\n',
+      });
+      await disk.zero({ start: 200 * MIB, size: MIB });
+      await disk.detach();
+
+      const { format: found, allocatedSize } = await inspectImage(path);
+      assert.equal(found, format);
+      assert.ok(allocatedSize < 16 * MIB, `${allocatedSize} bytes are allocated`);
+      const again = await attachDisk({ kind: 'image', path, format }, { session, mode: 'copy-on-write' });
+      assert.equal(again.sectorSize.logical, 4096);
+      assert.equal((await again.readPartitionTable()).partitions.length, 1);
+      assert.ok((await again.read(100 * MIB + 4096, 2 * MIB)).equals(bytes));
+      assert.ok((await again.read(200 * MIB, MIB)).equals(Buffer.alloc(MIB)));
+      assert.ok((await again.read(201 * MIB, MIB)).equals(bytes.subarray(MIB)));
+      await again.detach();
+    });
+  }
+
+  test('vhdx cannot be larger than 64 TiB, which is said', async () => {
+    await assert.rejects(createImage(join(folder, 'large.vhdx'), 'vhdx', 65 * 2 ** 40), {
+      code: 'IMAGE_SIZE',
+      message: /large\.vhdx cannot be a vhdx image of \d+ bytes: .*choose another format/,
+    });
+  });
+});
