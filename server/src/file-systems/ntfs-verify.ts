@@ -5,14 +5,7 @@ import { FileSystemError } from './errors.ts';
 import type { ExtentMove } from './extent-copy.ts';
 import type { CopyContext } from './file-system.ts';
 import type { NtfsLayout } from './ntfs-layout.ts';
-import {
-  ATTRIBUTE,
-  baseOfRecord,
-  closeRecord,
-  type NtfsAttribute,
-  readAttributes,
-  SYSTEM_FILE,
-} from './ntfs-record.ts';
+import { ATTRIBUTE, baseOfRecord, type NtfsAttribute, readAttributes, SYSTEM_FILE } from './ntfs-record.ts';
 import { decodeRuns, type NtfsRun } from './ntfs-runs.ts';
 import { parseFileName } from './ntfs-state.ts';
 import { type NtfsSurvey, surveyNtfs } from './ntfs-survey.ts';

@@ -163,7 +163,10 @@ function suitabilityOf(survey: NtfsSurvey, size: number, destination: Destinatio
   return { changes };
 }
 
-/** The least size of a device, in bytes. Files need not be moved into one another: all of it can be in use. */
+/** A volume without any free space is copied well, but Windows can hardly start from it. */
+const ROOM_TO_WORK = 1.02;
+
+/** The least size of a device, in bytes. */
 function smallestNtfs(survey: NtfsSurvey, size: number, sectorBytes = survey.geometry.sectorBytes): number {
   const { clusterBytes } = survey.geometry;
   const fits = (clusters: number): boolean => {
@@ -171,7 +174,7 @@ function smallestNtfs(survey: NtfsSurvey, size: number, sectorBytes = survey.geo
     const shape = shapeNtfs(survey, size, destination);
     return clustersNeeded(survey, shape) <= shape.geometry.clusters;
   };
-  let clusters = survey.usedClusters;
+  let clusters = Math.ceil(survey.usedClusters * ROOM_TO_WORK);
   while (!fits(clusters)) clusters += Math.max(1, Math.ceil(clusters / 10_000));
   const bytes = clusters * clusterBytes + clusterBytes;
   return sectorBytes === survey.geometry.sectorBytes ? Math.min(size, bytes) : bytes;
