@@ -1,5 +1,13 @@
 import type { FileFacts } from './file-facts.ts';
-import { check, checkSize, linux, SEEK_DATA, SEEK_HOLE, SystemCallError } from './linux.ts';
+import {
+  check,
+  checkSize,
+  linux,
+  POSIX_FADV_RANDOM,
+  SEEK_DATA,
+  SEEK_HOLE,
+  SystemCallError,
+} from './linux.ts';
 
 const BUFFER_BYTES = 1024 * 1024;
 /** How far ahead of the copying a large file is asked for, in bytes: hides the way to a remote disk. */
@@ -9,9 +17,19 @@ const LARGE_BYTES = 1024 * 1024;
 
 const buffer = Buffer.alloc(BUFFER_BYTES);
 
-/** Asks the kernel for the beginning of a file, without waiting. */
-export function prefetch(file: number, { size, allocatedBytes }: FileFacts): void {
-  if (size > 0 && allocatedBytes > 0) linux.readahead(file, 0n, BigInt(Math.min(size, BUFFER_BYTES)));
+/** Asks the kernel for the beginning of a file, without waiting for it. */
+export function prefetch(file: number, facts: FileFacts): void {
+  if (facts.size === 0 || facts.allocatedBytes === 0) return;
+  if (isPlain(facts)) linux.readahead(file, 0n, BigInt(facts.size));
+  else prefetchFirstData(file);
+}
+
+function prefetchFirstData(file: number): void {
+  readOnlyWhatIsAsked(file);
+  const start = linux.lseek(file, 0n, SEEK_DATA);
+  const end = linux.lseek(file, start, SEEK_HOLE);
+  if (start >= 0n && end > start)
+    linux.readahead(file, start, BigInt(Math.min(Number(end - start), BUFFER_BYTES)));
 }
 
 /**
@@ -20,12 +38,13 @@ export function prefetch(file: number, { size, allocatedBytes }: FileFacts): voi
  * @throws {ReadError | SystemCallError} the one when the source fails, the other when the destination does
  */
 export function copyContents(source: number, destination: number, facts: FileFacts): void {
-  const { size, allocatedBytes } = facts;
+  const { size } = facts;
   if (size === 0) return;
-  if (allocatedBytes >= size && size < LARGE_BYTES) {
+  if (isPlain(facts)) {
     copyRange(source, destination, 0, size);
     return;
   }
+  readOnlyWhatIsAsked(source);
   let end = 0;
   for (;;) {
     const start = seek(source, end, SEEK_DATA);
@@ -34,6 +53,16 @@ export function copyContents(source: number, destination: number, facts: FileFac
     copyRange(source, destination, start, Math.min(end, size));
   }
   if (end < size) check(linux.ftruncate(destination, BigInt(size)));
+}
+
+/** Whether a file is copied from its beginning to its end, without asking for holes. */
+function isPlain({ size, allocatedBytes }: FileFacts): boolean {
+  return allocatedBytes >= size && size < LARGE_BYTES;
+}
+
+/** What the kernel reads ahead of blocks that are reserved but were never written counts as data from then on. */
+function readOnlyWhatIsAsked(file: number): void {
+  linux.posix_fadvise(file, 0n, 0n, POSIX_FADV_RANDOM);
 }
 
 /** The source could not be read. */
@@ -49,7 +78,7 @@ function seek(file: number, from: number, what: typeof SEEK_DATA | typeof SEEK_H
 }
 
 function copyRange(source: number, destination: number, start: number, end: number): void {
-  let asked = start + BUFFER_BYTES;
+  let asked = start;
   for (let offset = start; offset < end; ) {
     for (; asked < Math.min(end, offset + AHEAD_BYTES); asked += BUFFER_BYTES) {
       linux.readahead(source, BigInt(asked), BigInt(Math.min(BUFFER_BYTES, end - asked)));

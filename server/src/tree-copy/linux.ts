@@ -21,6 +21,7 @@ const DEFINITIONS = {
   mkdirat: { arguments: ['i32', 'pointer', 'u32'], return: 'i32' },
   mknodat: { arguments: ['i32', 'pointer', 'u32', 'u64'], return: 'i32' },
   openat: { arguments: ['i32', 'pointer', 'i32', 'u32'], return: 'i32' },
+  posix_fadvise: { arguments: ['i32', 'i64', 'i64', 'i32'], return: 'i32' },
   pread: { arguments: ['i32', 'pointer', 'u64', 'i64'], return: 'i64' },
   pwrite: { arguments: ['i32', 'pointer', 'u64', 'i64'], return: 'i64' },
   readahead: { arguments: ['i32', 'i64', 'u64'], return: 'i64' },
@@ -48,6 +49,7 @@ export const O_NOFOLLOW = IS_ARM ? 0o100000 : 0o400000;
 export const O_CLOEXEC = 0o2000000;
 /** Only names the file: neither reads it nor acts on the device behind it. */
 export const O_PATH = 0o10000000;
+export const POSIX_FADV_RANDOM = 1;
 export const SEEK_DATA = 3;
 export const SEEK_HOLE = 4;
 
