@@ -7,6 +7,7 @@ import { newGpt } from '@diskferry/server-adapter/partitions/new-gpt';
 import { readPartitionTable } from '@diskferry/server-adapter/partitions/read-partition-table';
 import { run } from '@diskferry/system/run';
 import { extendPath, hasTool } from '@diskferry/system/tools';
+import { differingSettings, readSuperblock } from '../file-systems/ext-superblock.ts';
 import type { FileSystem } from '../file-systems/file-system.ts';
 import { openWorkbench, type Workbench } from '../file-systems/test-devices.ts';
 import type { BootFacts, BootPartition } from './boot-mending.ts';
@@ -67,7 +68,7 @@ async function biosSource(context: TestContext, options: SourceOptions = {}): Pr
   await run(['sfdisk', '-q', disk.path], { input: MBR });
   const table = await readPartitionTable(disk);
   const device = await disk.attachPartition({ start: MIB, size: 50 * MIB });
-  await run(['mke2fs', '-q', '-t', 'ext4', '-O', '^has_journal', device]);
+  await run(['mke2fs', '-q', '-t', 'ext4', device]);
   const root = await bench.mount(device);
   const folder = join(root, 'boot/grub/i386-pc');
   await mkdir(folder, { recursive: true });
@@ -180,6 +181,8 @@ describe('GRUB of a BIOS', { skip }, () => {
       { partition: 1, path: '/boot/grub/grub.cfg' },
     ]);
     const behindCode = await destination.read(440, 1024 - 440);
+    const volume = await destination.attachPartition({ start: MIB, size: 50 * MIB });
+    const superblock = await readSuperblock(volume);
     assert.deepEqual(await mend(plan, facts, destination), []);
 
     assert.deepEqual(await destination.read(440, 1024 - 440), behindCode);
@@ -192,6 +195,10 @@ describe('GRUB of a BIOS', { skip }, () => {
     const wanted = await makeCore(bench, '(,gpt1)/boot/grub', 'part_gpt', 'part_msdos', 'ext2');
     assert.equal(core.length, Math.ceil(wanted.length / 512) * 512);
     assert.ok(core.subarray(512, wanted.length).equals(wanted.subarray(512)));
+
+    const mended = await destination.attachPartition({ start: MIB, size: 50 * MIB });
+    assert.deepEqual(differingSettings(superblock, await readSuperblock(mended)), []);
+    await run(['e2fsck', '-f', '-n', mended]);
 
     const [root, swap] = facts.partitions;
     assert.equal(

@@ -3,6 +3,12 @@ import { lstat, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DiskferryError } from '@diskferry/system/errors';
 import type { Session } from '@diskferry/system/session';
+import {
+  carrySettings,
+  readSuperblock,
+  resumeJournal,
+  suspendJournal,
+} from '../file-systems/ext-superblock.ts';
 import { withMount } from '../file-systems/mount.ts';
 import { withFatFiles } from './fat-files.ts';
 
@@ -18,11 +24,14 @@ export interface VolumeFiles {
   has(path: string): Promise<boolean>;
 }
 
+/** The kernel's driver for all ext file systems. */
+const EXT = 'ext4';
+
 /** The kernel's name for a file system, and how its whole tree is mounted without a change to it. */
 const MOUNTED: Readonly<Record<string, { readonly type: string; readonly options: readonly string[] }>> = {
-  ext2: { type: 'ext4', options: [] },
-  ext3: { type: 'ext4', options: [] },
-  ext4: { type: 'ext4', options: [] },
+  ext2: { type: EXT, options: [] },
+  ext3: { type: EXT, options: [] },
+  ext4: { type: EXT, options: [] },
   // Source and destination have one UUID.
   xfs: { type: 'xfs', options: ['nouuid'] },
   // GRUB sees the tree from its very top, whatever subvolume is mounted by default.
@@ -44,7 +53,18 @@ export async function withFolder<T>(
   const how = MOUNTED[type];
   if (how === undefined) throw new TypeError(`file systems of type ${type} are not mounted here`);
   const options = [access, 'noatime', ...how.options];
-  return withMount(session, device, { type: how.type, options, signal }, work);
+  const mounted = (): Promise<T> => withMount(session, device, { type: how.type, options, signal }, work);
+  return access === 'rw' && how.type === EXT ? withoutTraces(device, mounted) : mounted();
+}
+
+/** Changes an ext file system without traces of it in the superblock (times, counts, where it was mounted) and the journal. */
+async function withoutTraces<T>(device: string, work: () => Promise<T>): Promise<T> {
+  const before = await readSuperblock(device);
+  await suspendJournal(device);
+  const result = await work();
+  await resumeJournal(before, device);
+  await carrySettings(before, device);
+  return result;
 }
 
 /**
