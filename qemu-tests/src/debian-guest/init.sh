@@ -2,7 +2,7 @@
 # The words after the script's name are the command.
 export PATH=/usr/sbin:/usr/bin:/sbin:/bin
 mount -t proc proc /proc
-modprobe -a 9pnet_virtio 9p overlay nbd loop
+modprobe -a 9pnet_virtio 9p overlay nbd loop dm_crypt dm_thin_pool dm_cache_smq dm_snapshot raid1
 mount -t tmpfs tmpfs /run
 mkdir -p /run/host /run/changes /run/work /run/root
 mount -t 9p -o trans=virtio,version=9p2000.L,ro,msize=524288,cache=loose host /run/host

@@ -9,7 +9,8 @@ import { debianArchive } from '../source-computers/debian-archive.ts';
 import { layoutOf } from '../source-computers/layout.ts';
 import { makeSourceComputer } from '../source-computers/source-computer.ts';
 
-const TIMEOUT_MS = 400_000;
+/** What a program of a minute takes in an emulated guest on a busy machine. */
+const TIMEOUT_MS = 800_000;
 const MEMORY_MB = 1024;
 const KIND = 'bios-mbr';
 const SCRIPT = join(import.meta.dirname, 'init.sh');
