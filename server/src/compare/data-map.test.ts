@@ -37,9 +37,8 @@ test('ranges that touch and are stored alike are joined, and what was never writ
       [
         '/b',
         [
-          { start: 0, end: 2048, storage: 'compressed' },
-          { start: 2048, end: 4096, storage: 'compressed, shared' },
-          { start: 6144, end: 8192, storage: 'shared' },
+          { start: 0, end: 4096, storage: 'compressed' },
+          { start: 6144, end: 8192, storage: '' },
         ],
       ],
       ['/c', []],

@@ -8,7 +8,7 @@ export interface DataRange {
 
 /** How an extent is stored, as far as another file could tell. */
 export interface Extent extends DataRange {
-  /** "compressed", "shared", "compressed, shared", or nothing. */
+  /** "compressed", or nothing. Whether others share an extent is not told: the kernel's answer is not the same for both. */
   readonly storage: string;
 }
 
@@ -79,11 +79,7 @@ function parseTable(table: string): Extent[] {
 
 /** Filefrag's words; an extent that is stored otherwise than its bytes are is "encoded" (fiemap.rst). */
 function storageOf(flags: string): string {
-  const words = flags.split(/[\s,]+/);
-  return [
-    ...(words.includes('encoded') ? ['compressed'] : []),
-    ...(words.includes('shared') ? ['shared'] : []),
-  ].join(', ');
+  return flags.split(/[\s,]+/).includes('encoded') ? 'compressed' : '';
 }
 
 /** The same map in a coarser unit: what has one byte of data in it has data. Ends at the end of the file. */

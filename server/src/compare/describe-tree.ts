@@ -11,8 +11,6 @@ import { type FoundFile, type WalkOptions, walkTree } from './walk-tree.ts';
 const PARALLEL_FILES = 8;
 /** What is longer is told by its hash. */
 const LONGEST_FACT = 200;
-/** st_blocks counts units of 512 bytes whatever the block size is (stat(2)). */
-const STAT_BLOCK = 512n;
 /** The place of a subvolume in a snapshot, which the kernel makes up: BTRFS_EMPTY_SUBVOL_DIR_OBJECTID. */
 const EMPTY_SUBVOLUME_INODE = 2n;
 
@@ -32,7 +30,7 @@ export interface DescribeOptions extends WalkOptions {
   readonly accessTimes?: boolean;
   /** Times of creation, where a copy keeps them; false by default. */
   readonly creationTimes?: boolean;
-  /** Whether extents are compressed and shared, where a copy keeps it; false by default. */
+  /** Whether extents are compressed, where a copy keeps it; false by default. */
   readonly storage?: boolean;
   /** Holes are told in this unit, in bytes: the larger one of the block sizes of both sides. 1 by default. */
   readonly holeUnit?: number;
@@ -145,8 +143,9 @@ interface Reading {
 }
 
 async function readContents(toRead: readonly Reading[], options: DescribeOptions): Promise<void> {
-  const doubtful = toRead.filter(({ file }) => options.storage === true || mayHaveHoles(file.stats));
-  const maps = await readDataMaps(doubtful.map(({ file }) => file.place));
+  // The number of blocks does not tell: some may have been reserved and never written.
+  const stored = toRead.filter(({ file }) => file.stats.size > 0n);
+  const maps = await readDataMaps(stored.map(({ file }) => file.place));
   const rest = toRead.values();
   const readOneAfterAnother = async (): Promise<void> => {
     for (const { file, facts } of rest) {
@@ -157,12 +156,6 @@ async function readContents(toRead: readonly Reading[], options: DescribeOptions
     }
   };
   await Promise.all(Array.from({ length: PARALLEL_FILES }, readOneAfterAnother));
-}
-
-/** Blocks that are not just as many as the size takes are the sign of holes, or of blocks that were never written. */
-function mayHaveHoles({ size, blocks, blksize }: BigIntStats): boolean {
-  const needed = ((size + blksize - 1n) / blksize) * blksize;
-  return blocks * STAT_BLOCK !== needed;
 }
 
 /** Tells where there is data. */

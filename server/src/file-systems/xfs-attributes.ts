@@ -1,5 +1,6 @@
 import { run } from '@diskferry/system/run';
-import { batchesOfFiles, nullTerminated } from './inode-flags.ts';
+import { walkTree } from '../compare/walk-tree.ts';
+import { nullTerminated } from './inode-flags.ts';
 
 /**
  * Letters of xfs_io's lsattr that chattr(1) does not know: rtinherit, nosymlinks, nodefrag, filestream; and those
@@ -8,8 +9,6 @@ import { batchesOfFiles, nullTerminated } from './inode-flags.ts';
 const PLAIN_LETTERS = /[^tnfS]/g;
 const EXTENT_SIZE_LETTERS = ['e', 'E'] as const;
 const COW_EXTENT_SIZE_LETTER = 'C';
-/** Bounds the open files of one xfs_io and the arguments that one xargs takes. */
-const BATCH = 300;
 const COMMAND_LINE_BYTES = 2_000_000;
 const XARGS_SOME_FAILED = 123;
 
@@ -25,19 +24,21 @@ export interface XfsAttributes {
 /** The files and folders of a tree that have attributes of XFS; most have none. */
 export async function readXfsAttributes(root: string, signal?: AbortSignal): Promise<XfsAttributes[]> {
   const found: XfsAttributes[] = [];
-  for await (const paths of batchesOfFiles(Buffer.from(root), BATCH)) {
-    const letters = await ask('lsattr', paths, signal);
-    const special = paths
-      .map((path, index) => ({ path, all: letters[index] ?? '' }))
+  for await (const batch of walkTree(root)) {
+    const files = batch.filter(({ stats }) => stats.isFile() || stats.isDirectory());
+    if (files.length === 0) continue;
+    const letters = await ask('lsattr', placesOf(files), signal);
+    const special = files
+      .map((file, index) => ({ ...file, all: letters[index] ?? '' }))
       .filter(({ all }) => /[tnfSeEC]/.test(all));
     if (special.length === 0) continue;
-    const extentSizes = await ask('extsize', pathsOf(special), signal);
-    const cowExtentSizes = await ask('cowextsize', pathsOf(special), signal);
+    const extentSizes = await ask('extsize', placesOf(special), signal);
+    const cowExtentSizes = await ask('cowextsize', placesOf(special), signal);
     for (const [index, { path, all }] of special.entries()) {
       const hasExtentSize = EXTENT_SIZE_LETTERS.some((letter) => all.includes(letter));
       const hasCowExtentSize = all.includes(COW_EXTENT_SIZE_LETTER);
       found.push({
-        path,
+        path: Buffer.from(path === '.' ? root : `${root}/${path}`, 'latin1'),
         letters: all.replaceAll(PLAIN_LETTERS, ''),
         extentSize: hasExtentSize ? numberOf(extentSizes[index]) : 0,
         cowExtentSize: hasCowExtentSize ? numberOf(cowExtentSizes[index]) : 0,
@@ -97,6 +98,6 @@ function numberOf(text: string | undefined): number {
   return Number(text ?? 0);
 }
 
-function pathsOf(files: readonly { readonly path: Buffer }[]): Buffer[] {
-  return files.map(({ path }) => path);
+function placesOf(files: readonly { readonly place: Buffer }[]): Buffer[] {
+  return files.map(({ place }) => place);
 }

@@ -21,7 +21,8 @@ import { hasDirtyLog, readXfsUsage, type XfsUsage } from './xfs-usage.ts';
 const MIB = 1024 * 1024;
 /** nouuid: source and twin have one UUID, and this server may have a file system of that UUID itself. */
 const SOURCE_OPTIONS = ['ro', 'noatime', 'nouuid'];
-const DESTINATION_OPTIONS = ['rw', 'noatime', 'nouuid'];
+/** allocsize: XFS gives a growing file more than is written, which would fill holes that follow in a sparse one. */
+const DESTINATION_OPTIONS = ['rw', 'noatime', 'nouuid', 'allocsize=4096'];
 /** XFS allows blocks from the size of a sector on; this is what every kernel mounts. */
 const USUAL_BLOCK_BYTES = 4096;
 
