@@ -3,6 +3,7 @@ import type { Session } from '@diskferry/system/session';
 import { probeSignature, type Signature } from './blkid.ts';
 import { recogniseBitLocker } from './bitlocker.ts';
 import { recogniseBtrfs } from './btrfs.ts';
+import { recogniseExfat } from './exfat.ts';
 import { recogniseExt } from './ext.ts';
 import { recogniseFat } from './fat.ts';
 import type { FileSystem } from './file-system.ts';
@@ -26,6 +27,7 @@ const DRIVERS: Readonly<Record<string, Driver>> = {
   xfs: recogniseXfs,
   btrfs: recogniseBtrfs,
   vfat: recogniseFat,
+  exfat: recogniseExfat,
   ntfs: recogniseNtfs,
   BitLocker: recogniseBitLocker,
   swap: recogniseSwap,
