@@ -10,7 +10,9 @@ import {
   type VolumeNeeds,
 } from '../layout/layout-request.ts';
 import { planLayout } from '../layout/plan-layout.ts';
+import { BOOT_CODE_BYTES } from '../boot-proof/firmware-of.ts';
 import { RefusedError } from '../refused-error.ts';
+import { isZero } from './copy-range.ts';
 import type { Geometry } from './destination.ts';
 import { isFixed } from './fixed-partitions.ts';
 import { nameOfPartition, type SourceSurvey, type Volume } from './source-survey.ts';
@@ -50,7 +52,7 @@ export async function planTransfer(
   session: Session,
 ): Promise<TransferPlan> {
   const { source } = survey;
-  const table = wishes.toGpt ? gptOf(survey) : survey.table;
+  const table = wishes.toGpt ? await gptOf(survey) : survey.table;
   const layout = layOut(survey, table, geometry, wishes);
   const volumes = survey.volumes.map((volume) => ({ ...volume, placed: placeOf(volume, layout) }));
   const changes = refuseUnsuitable(volumes, geometry);
@@ -59,10 +61,11 @@ export async function planTransfer(
     table: survey.table,
     destinationKind: table.kind,
     destination: { bytes: geometry.bytes, sectorBytes: geometry.sectorSize.logical },
-    partitions: volumes.map(({ placed, fileSystem, device }) => ({
+    partitions: volumes.map(({ placed, fileSystem, device, freeSpace }) => ({
       ...placed,
       fileSystem,
       sourceDevice: device,
+      blocksStay: freeSpace !== undefined,
     })),
     biosBoot: layout.partitions.find(
       ({ number, type }) =>
@@ -103,12 +106,13 @@ export function bytesToMove({ fileSystem, freeSpace }: Pick<Volume, 'fileSystem'
   }
 }
 
-function gptOf({ table, source }: SourceSurvey): PartitionTable {
+async function gptOf({ table, source }: SourceSurvey): Promise<PartitionTable> {
   if (table.kind !== 'mbr') {
     const found = table.kind === 'gpt' ? 'already has a GPT' : 'has no partition table';
     throw new RefusedError('NO_MBR', `the source ${found}; leave --gpt away`);
   }
-  return gptFromMbr(table, { biosBoot: source.sectorSize.logical === 512 });
+  const bootCode = await source.read(0, BOOT_CODE_BYTES);
+  return gptFromMbr(table, { biosBoot: !isZero(bootCode) && source.sectorSize.logical === 512 });
 }
 
 function layOut(
