@@ -7,15 +7,19 @@ import { randomBytes } from 'node:crypto';
 import { release } from 'node:os';
 import { cleanUp, openSession } from '@diskferry/system/session';
 import { extendPath } from '@diskferry/system/tools';
+import { benchBlocksAndFiles } from './blocks-and-files.ts';
 import { benchCapture } from './capture-time.ts';
 import { benchClientRead } from './client-read.ts';
+import { benchMemory } from './memory.ts';
 import { benchSimulatedDiskRead } from './simulated-disk-read.ts';
+import { benchSmallFiles } from './small-files.ts';
+import { benchSparseDisk } from './sparse-disk.ts';
 
 const MIB = 1024 * 1024;
 /** Must fit into memory together with what is measured; a smaller one is for trying the benchmarks themselves. */
 const FILE_BYTES = Number(process.env['DISKFERRY_BENCH_MIB'] ?? 2048) * MIB;
 const PIECE_BYTES = 4 * 1024 * 1024;
-const PARTS = ['client', 'disk', 'capture'];
+const PARTS = ['client', 'disk', 'capture', 'blocks', 'files', 'sparse', 'small-files', 'memory'];
 
 extendPath();
 const words = process.argv.slice(2);
@@ -39,6 +43,11 @@ if (parts.includes('client') || parts.includes('disk')) {
 if (parts.includes('client')) console.log(await benchClientRead(file, FILE_BYTES, session));
 if (parts.includes('disk')) console.log(await benchSimulatedDiskRead(file, FILE_BYTES, session));
 if (parts.includes('capture')) console.log(await benchCapture(session));
+if (parts.includes('blocks')) console.log(await benchBlocksAndFiles('blocks', session));
+if (parts.includes('files')) console.log(await benchBlocksAndFiles('files', session));
+if (parts.includes('sparse')) console.log(await benchSparseDisk(session));
+if (parts.includes('small-files')) console.log(await benchSmallFiles(session));
+if (parts.includes('memory')) console.log(await benchMemory(session));
 
 /** Random, so that no server gains by finding zeros. */
 async function writeRandomFile(path: string): Promise<void> {

@@ -67,7 +67,13 @@ export async function benchSimulatedDiskRead(file: string, bytes: number, sessio
   ].join('\n');
 }
 
-async function attachNbdfuse(uri: string, bytes: number, session: Session): Promise<string> {
+/** Attaches what an NBD server serves, or the part of it from an offset on, with nbdfuse and a loop device. */
+export async function attachNbdfuse(
+  uri: string,
+  bytes: number,
+  session: Session,
+  offset = 0,
+): Promise<string> {
   const folder = join(session.folder, 'nbdfuse');
   mkdirSync(folder);
   session.hold({ kind: 'mount', path: folder });
@@ -75,7 +81,8 @@ async function attachNbdfuse(uri: string, bytes: number, session: Session): Prom
   const file = join(folder, 'nbd');
   await until(() => statSync(file, { throwIfNoEntry: false })?.size === bytes);
   session.hold({ kind: 'loop', backing: file });
-  const { stdout } = await run(['losetup', '--find', '--show', '--read-only', '--direct-io=on', file]);
+  const options = ['--read-only', '--direct-io=on', '--offset', String(offset)];
+  const { stdout } = await run(['losetup', '--find', '--show', ...options, file]);
   return stdout.trim();
 }
 
