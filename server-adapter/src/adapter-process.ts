@@ -101,7 +101,7 @@ function answerTo(disk: ServedDisk, question: Question, work: Work): Promise<Ans
     case 'copy':
       return disk.work.copy(question, work);
     case 'zero':
-      return disk.work.zero(question.range, work).then(() => null);
+      return disk.work.zero(question, work);
   }
 }
 

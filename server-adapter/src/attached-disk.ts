@@ -6,6 +6,7 @@ import { run } from '@diskferry/system/run';
 import { type Adapter, AdapterError } from './adapter/adapter.ts';
 import type { DiskGeometry, WrittenByOthers } from './adapter/messages.ts';
 import type { HeldResources } from './held-resources.ts';
+import type { ZeroRangeOptions } from './copy/zero-range.ts';
 import { createLoopDevice } from './loopback/loop-device.ts';
 import type { Partition, PartitionTable } from './partitions/partition-table.ts';
 import type { ByteRange } from './partitions/readable-disk.ts';
@@ -31,7 +32,6 @@ export class AttachedDisk implements SimulatedDisk {
   readonly device: string;
   readonly size: number;
   readonly sectorSize: SectorSize;
-  readonly canZeroFast: boolean;
   readonly failure: Promise<never>;
   readonly #adapter: Adapter;
   readonly #held: HeldResources;
@@ -43,7 +43,6 @@ export class AttachedDisk implements SimulatedDisk {
     this.device = device;
     this.size = geometry.size;
     this.sectorSize = geometry.sectorSize;
-    this.canZeroFast = geometry.canZeroFast;
     this.failure = adapter.failure;
     this.#adapter = adapter;
     this.#held = held;
@@ -121,13 +120,11 @@ export class AttachedDisk implements SimulatedDisk {
     await destination.#emptyCaches();
   }
 
-  async zero(
-    range: ByteRange,
-    { signal }: { readonly signal?: AbortSignal | undefined } = {},
-  ): Promise<void> {
+  async zero(range: ByteRange, { onlyFast = false, signal }: ZeroRangeOptions = {}): Promise<boolean> {
     await this.#emptyCaches();
-    await this.#adapter.ask({ type: 'zero', range }, { signal });
+    const isZero = await this.#adapter.ask({ type: 'zero', range, onlyFast }, { signal });
     await this.#emptyCaches();
+    return isZero;
   }
 
   async detach(): Promise<void> {

@@ -3,6 +3,7 @@ import type { SectorSize } from '@diskferry/protocol/disk';
 import type { Session } from '@diskferry/system/session';
 import type { ConnectionSecurity } from '@diskferry/trust/connection-security';
 import type { GrantPurpose, ManagedDiskName } from './control/managed-grant.ts';
+import type { ZeroRangeOptions } from './copy/zero-range.ts';
 import type { Partition, PartitionTable } from './partitions/partition-table.ts';
 import type { ByteRange } from './partitions/readable-disk.ts';
 
@@ -118,13 +119,12 @@ export interface SimulatedDisk {
    */
   copyTo(destination: SimulatedDisk, pieces: readonly CopyPiece[], options: CopyOptions): Promise<void>;
   /**
-   * Makes a range read as zeros: fast where the disk can, else by writing them.
+   * Makes a range read as zeros: fast where the disk can, else by writing them, unless `onlyFast`.
    *
+   * @returns whether it reads as zeros now
    * @throws {AdapterError} when the disk fails; the reason of the signal
    */
-  zero(range: ByteRange, options?: { readonly signal?: AbortSignal | undefined }): Promise<void>;
-  /** Whether zeroing a range costs less than writing zeros there, as far as the disk tells. */
-  readonly canZeroFast: boolean;
+  zero(range: ByteRange, options?: ZeroRangeOptions): Promise<boolean>;
   /** Rejects when the adapter or its source fails, with the reason; never resolves. Meant for Promise.race. */
   readonly failure: Promise<never>;
   /** Brings all writes to the source and gives everything of this disk back. */

@@ -107,7 +107,7 @@ export class DiskWork {
     }
   }
 
-  async zero(range: ByteRange, { signal }: Work): Promise<void> {
-    await zeroRange(this.#worked.disk, range, signal);
+  async zero({ range, onlyFast }: QuestionOf<'zero'>, { signal }: Work): Promise<boolean> {
+    return zeroRange(this.#worked.disk, range, { onlyFast, signal });
   }
 }

@@ -49,8 +49,6 @@ export interface DiskGeometry {
   /** Bytes, a multiple of the logical sector size. */
   readonly size: number;
   readonly sectorSize: SectorSize;
-  /** Whether zeroing a range costs less than writing zeros. */
-  readonly canZeroFast: boolean;
 }
 
 /** A part of the answer to a question for discarded ranges. */
@@ -88,7 +86,11 @@ interface Conversation {
     /** Bytes that were written. */
     readonly answer: number;
   };
-  readonly zero: { readonly question: { readonly range: ByteRange }; readonly answer: null };
+  readonly zero: {
+    readonly question: { readonly range: ByteRange; readonly onlyFast: boolean };
+    /** Whether the range reads as zeros now. */
+    readonly answer: boolean;
+  };
 }
 
 export type QuestionType = keyof Conversation;

@@ -68,7 +68,6 @@ export async function serveDisk(config: AdapterConfig, options: ServeOptions): P
     geometry: {
       size: disk.size,
       sectorSize: disk.sectorSize,
-      canZeroFast: config.mode === 'copy-on-write' || source.disk.supports.fastZeroes,
     },
     ended: channel.ended.then(close),
     work,

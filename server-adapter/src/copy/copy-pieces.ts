@@ -71,7 +71,7 @@ export async function copyPieces(
       const { value: unit } = await units.next();
       if (unit === undefined) return;
       if (!unit.isZero) await gate.run(unit.size, () => copyThroughBuffer(unit));
-      else if (!zeroed) await zeroRange(destination, { start: unit.to, size: unit.size }, signal);
+      else if (!zeroed) await zeroRange(destination, { start: unit.to, size: unit.size }, { signal });
       onDone(unit.size);
     }
   }

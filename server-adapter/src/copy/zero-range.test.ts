@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { DiskError, type WriteZeroesOptions } from '@diskferry/protocol/disk';
 import { zeroRange } from './zero-range.ts';
 
 const GIB = 1024 ** 3;
@@ -31,6 +32,17 @@ test('zeroing stops between two steps when it is aborted', async () => {
       life.abort(new Error('interrupted'));
     },
   };
-  await assert.rejects(zeroRange(disk, { start: 0, size: GIB }, life.signal), /interrupted/);
+  await assert.rejects(zeroRange(disk, { start: 0, size: GIB }, { signal: life.signal }), /interrupted/);
   assert.equal(steps, 1);
+});
+
+test('a disk without a fast way is left as it is when only that is wanted', async () => {
+  const disk = {
+    writeZeroes: async (_offset: number, _length: number, options?: WriteZeroesOptions): Promise<void> => {
+      if (options?.fast === true) throw new DiskError('ENOTSUP', 'no fast way');
+    },
+  };
+  const range = { start: 0, size: 4096 };
+  assert.equal(await zeroRange(disk, range, { onlyFast: true }), false);
+  assert.equal(await zeroRange(disk, range), true);
 });

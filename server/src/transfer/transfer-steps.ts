@@ -96,14 +96,12 @@ function clearStep({ geometry: { bytes } }: TransferPlan, state: DestinationStat
   return {
     title: `clear ${state.destination.name}: everything on it is lost`,
     bytes: 0,
-    run: async () => {
+    run: async ({ signal }) => {
       const { disk } = state;
       const end = Math.min(END_BYTES, bytes);
-      await disk.zero({ start: 0, size: end });
-      await disk.zero({ start: bytes - end, size: end });
-      if (!disk.canZeroFast) return;
-      await disk.zero({ start: 0, size: bytes });
-      state.zeroed = true;
+      await disk.zero({ start: 0, size: end }, { signal });
+      await disk.zero({ start: bytes - end, size: end }, { signal });
+      state.zeroed = await disk.zero({ start: 0, size: bytes }, { onlyFast: true, signal });
     },
   };
 }
