@@ -28,12 +28,14 @@ export interface CliOptions {
   readonly uid?: number;
   /** Hides a program, in a mount namespace of its own: the file in its place cannot be run. */
   readonly withoutProgram?: string;
+  /** More than two minutes, for tests with virtual machines, in ms. */
+  readonly boundMs?: number;
 }
 
 /** Starts diskferry as a user would, in a process group of its own. */
 export function startCli(
   words: readonly string[],
-  { env = {}, uid, withoutProgram }: CliOptions = {},
+  { env = {}, uid, withoutProgram, boundMs = BOUND_MS }: CliOptions = {},
 ): CliProcess {
   const command = [process.execPath, MAIN, ...words];
   const hide = `mount --bind /dev/null ${withoutProgram} && exec "$@"`;
@@ -56,18 +58,16 @@ export function startCli(
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
     stderr += text;
   });
-  const ended = once(child, 'close', { signal: AbortSignal.timeout(BOUND_MS) }).then(
-    ([exitCode, signal]) => ({
-      exitCode: exitCode as number | null,
-      signal: signal as NodeJS.Signals | null,
-      stdout,
-      stderr,
-    }),
-  );
+  const ended = once(child, 'close', { signal: AbortSignal.timeout(boundMs) }).then(([exitCode, signal]) => ({
+    exitCode: exitCode as number | null,
+    signal: signal as NodeJS.Signals | null,
+    stdout,
+    stderr,
+  }));
   return {
     pid,
     async printed(pattern) {
-      const signal = AbortSignal.timeout(BOUND_MS);
+      const signal = AbortSignal.timeout(boundMs);
       for (;;) {
         const match = pattern.exec(stderr);
         if (match !== null) return match;
