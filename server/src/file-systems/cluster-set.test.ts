@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { addClusters, emptyClusterSet, extentsOf, gapsBetween, removeClusters } from './cluster-set.ts';
 
 function listOf(extents: ReturnType<typeof extentsOf>): [number, number][] {

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { decodeRuns, encodeRuns, type NtfsRun } from './ntfs-runs.ts';
 
 test('runs are read and written as Windows does', () => {
   // 0x38 clusters at 0x342573, 0x114 more at 0x363758 (0x211e5 farther), 0x42 at 0x393802 (0x300aa farther).
-  const bytes = Buffer.from('3138732534' + '321401e51102' + '3142aa0003' + '00', 'hex');
+  const bytes = Buffer.from('3138732534321401e511023142aa000300', 'hex');
   const runs = [
     { cluster: 0x342573, count: 0x38 },
     { cluster: 0x363758, count: 0x114 },
@@ -16,7 +16,7 @@ test('runs are read and written as Windows does', () => {
 });
 
 test('a hole has a count alone, and the run behind it counts from the run before it', () => {
-  const bytes = Buffer.from('110430' + '0110' + '1102e0' + '00', 'hex');
+  const bytes = Buffer.from('11043001101102e000', 'hex');
   const runs = [
     { cluster: 48, count: 4 },
     { cluster: undefined, count: 16 },

@@ -5,6 +5,7 @@ import type { ByteRange } from '@diskferry/server-adapter/partitions/readable-di
 import type { SimulatedDisk } from '@diskferry/server-adapter/simulated-disk';
 import type { Session } from '@diskferry/system/session';
 import { formatBytes } from '@diskferry/system/units';
+import type { MendingStep } from '../boot-loader/boot-mending.ts';
 import { BOOT_CODE_BYTES } from '../boot-proof/firmware-of.ts';
 import type { CopyContext } from '../file-systems/file-system.ts';
 import { copyRange } from './copy-range.ts';
@@ -35,7 +36,7 @@ export function transferSteps(plan: TransferPlan, destination: Destination, opti
     ...(destination.isNew ? [] : [clearStep(plan, state)]),
     ...plan.volumes.map((volume) => volumeStep(plan, volume, state, options)),
     ...(plan.table.kind === 'none' ? [] : [tableStep(plan, state)]),
-    ...plan.boot.steps.map(({ title, run }) => mendStep(title, run, state, options)),
+    ...plan.boot.steps.map((step) => mendStep(step, state, options)),
     ...(plan.table.kind === 'none' ? [] : [signStep(state)]),
   ];
 }
@@ -157,16 +158,12 @@ function describeVolume({ fileSystem, freeSpace, partition }: PlacedVolume, size
   }
 }
 
-function mendStep(
-  title: string,
-  run: TransferPlan['boot']['steps'][number]['run'],
-  state: DestinationState,
-  { session }: StepsOptions,
-): Step {
+function mendStep(step: MendingStep, state: DestinationState, { session }: StepsOptions): Step {
   return {
-    title,
+    title: step.title,
     bytes: 0,
-    run: ({ warn, signal }) => run(state.disk, (number) => state.deviceOf(number), { session, warn, signal }),
+    run: ({ warn, signal }) =>
+      step.run(state.disk, (number) => state.deviceOf(number), { session, warn, signal }),
   };
 }
 
