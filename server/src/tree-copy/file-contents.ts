@@ -78,7 +78,7 @@ function seek(file: number, from: number, what: typeof SEEK_DATA | typeof SEEK_H
 }
 
 function copyRange(source: number, destination: number, start: number, end: number): void {
-  let asked = start;
+  let asked = start + BUFFER_BYTES;
   for (let offset = start; offset < end; ) {
     for (; asked < Math.min(end, offset + AHEAD_BYTES); asked += BUFFER_BYTES) {
       linux.readahead(source, BigInt(asked), BigInt(Math.min(BUFFER_BYTES, end - asked)));
