@@ -1,30 +1,22 @@
-import { sessionsFolder } from './testing/own-sessions.ts';
+import { useTestFolder } from './testing/test-folder.ts';
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
-import { closeSync, mkdtempSync, openSync, truncateSync, writeFileSync, writeSync } from 'node:fs';
-import { mkdir, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { closeSync, openSync, truncateSync, writeFileSync, writeSync } from 'node:fs';
+import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { after, afterEach, describe, test } from 'node:test';
+import { describe, test } from 'node:test';
 import { run } from '@diskferry/system/run';
-import { cleanUp, openSession, type Session } from '@diskferry/system/session';
+import { openSession, type Session } from '@diskferry/system/session';
 import { extendPath } from '@diskferry/system/tools';
 import { createImage, inspectImage } from './image/virtual-disk.ts';
 import type { CopyOptions, SimulatedDisk } from './simulated-disk.ts';
 import { attachDisk } from './switch.ts';
 import { serveFile } from './testing/image-server.ts';
-import { assertNothingIsLeft } from './testing/leftovers.ts';
 
 extendPath();
 
 const MIB = 1024 * 1024;
-const folder = mkdtempSync(join(tmpdir(), 'diskferry-test-'));
-after(async () => {
-  await cleanUp();
-  await rm(folder, { recursive: true, force: true });
-  await rm(sessionsFolder, { recursive: true, force: true });
-});
-afterEach(assertNothingIsLeft);
+const folder = useTestFolder();
 
 let count = 0;
 function newPath(name: string): string {

@@ -1,14 +1,13 @@
-import { sessionsFolder } from './testing/own-sessions.ts';
+import { useTestFolder } from './testing/test-folder.ts';
 import assert from 'node:assert/strict';
 import { fork, type ChildProcess } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { createReadStream, truncateSync, writeFileSync } from 'node:fs';
-import { mkdir, mkdtemp, open, readFile, readdir, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { mkdir, open, readFile, readdir, rm, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { once } from 'node:events';
-import { after, afterEach, before, describe, test } from 'node:test';
+import { describe, test } from 'node:test';
 import { isRunning } from '@diskferry/system/process-identity';
 import type { Resource } from '@diskferry/system/resource';
 import { run } from '@diskferry/system/run';
@@ -25,17 +24,7 @@ extendPath();
 
 const MIB = 1024 * 1024;
 
-let folder: string;
-before(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'diskferry-test-'));
-});
-after(async () => {
-  // What a failed test left; deleting the sessions first would make it impossible to find.
-  await cleanUp();
-  await rm(folder, { recursive: true, force: true });
-  await rm(sessionsFolder, { recursive: true, force: true });
-});
-afterEach(assertNothingIsLeft);
+const folder = useTestFolder();
 
 let count = 0;
 function newPath(name: string): string {

@@ -1,29 +1,19 @@
-import { sessionsFolder } from '../testing/own-sessions.ts';
+import { useTestFolder } from '../testing/test-folder.ts';
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
-import { mkdtempSync } from 'node:fs';
-import { rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { after, afterEach, describe, test } from 'node:test';
+import { describe, test } from 'node:test';
 import { run } from '@diskferry/system/run';
-import { cleanUp, openSession } from '@diskferry/system/session';
+import { openSession } from '@diskferry/system/session';
 import { extendPath } from '@diskferry/system/tools';
 import type { ImageFormat } from '../simulated-disk.ts';
 import { attachDisk } from '../switch.ts';
-import { assertNothingIsLeft } from '../testing/leftovers.ts';
 import { createImage, inspectImage } from './virtual-disk.ts';
 
 extendPath();
 
 const MIB = 1024 * 1024;
-const folder = mkdtempSync(join(tmpdir(), 'diskferry-test-'));
-after(async () => {
-  await cleanUp();
-  await rm(folder, { recursive: true, force: true });
-  await rm(sessionsFolder, { recursive: true, force: true });
-});
-afterEach(assertNothingIsLeft);
+const folder = useTestFolder();
 
 describe('an image of the format', () => {
   for (const format of ['raw', 'qcow2', 'vmdk', 'vhdx', 'vdi'] as const satisfies ImageFormat[]) {
