@@ -44,6 +44,8 @@ export interface BootedClient {
   readonly diskAddress: (exportName: string) => string;
   /** Options with which `diskferry` connects to it: it pairs, or was started without encryption. */
   readonly connectionWords: readonly string[];
+  /** Waits until it waits for the server after another start, and returns the options to connect to it then. */
+  readonly startedAgain: (from: number) => Promise<readonly string[]>;
 }
 
 /**
@@ -57,7 +59,12 @@ export async function withBootedClient<T>(
   const { session, signal } = boot;
   await using machine = await startMachine(describeMachine(boot), { session, signal, logFolder: LOG_FOLDER });
   try {
-    await machine.waitForSerial(READY, { timeoutMs: BOOT_TIMEOUT_MS, signal, hopeless: HOPELESS });
+    const startedAgain = async (from: number): Promise<readonly string[]> => {
+      await machine.waitForSerial(READY, { timeoutMs: BOOT_TIMEOUT_MS, signal, hopeless: HOPELESS, from });
+      const control = `--control-port=${machine.hostPort(CONTROL_PORT)}`;
+      return [...(await securityWords(machine, boot, from)), control];
+    };
+    const connectionWords = await startedAgain(0);
     const diskPort = machine.hostPort(DISK_PORT);
     return await work({
       machine,
@@ -65,10 +72,8 @@ export async function withBootedClient<T>(
       diskPort,
       controlPort: machine.hostPort(CONTROL_PORT),
       diskAddress: (exportName) => `nbd://127.0.0.1:${diskPort}/${exportName}`,
-      connectionWords: [
-        ...(await securityWords(machine, boot)),
-        `--control-port=${machine.hostPort(CONTROL_PORT)}`,
-      ],
+      connectionWords,
+      startedAgain,
     });
   } catch (error) {
     await sitOn(machine, PORTS);
@@ -79,10 +84,11 @@ export async function withBootedClient<T>(
 async function securityWords(
   machine: Machine,
   { kernelWords = [], managedInitrd }: ClientBoot,
+  from: number,
 ): Promise<string[]> {
   if (managedInitrd !== undefined) return [];
   if (kernelWords.includes(INSECURE)) return ['--insecure'];
-  const { match } = await machine.waitForSerial(PAIRING_CODE, { timeoutMs: SHORT_MS });
+  const { match } = await machine.waitForSerial(PAIRING_CODE, { timeoutMs: SHORT_MS, from });
   return [`--pair=${match[1]}`];
 }
 

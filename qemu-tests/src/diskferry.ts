@@ -8,6 +8,8 @@ export interface DiskferryOptions {
   readonly signal?: AbortSignal;
   /** Only 0 by default. */
   readonly okExitCodes?: readonly number[];
+  /** Added to the environment. */
+  readonly env?: Readonly<Record<string, string>>;
   /** Called with the process id. */
   readonly onStart?: (pid: number) => void;
 }

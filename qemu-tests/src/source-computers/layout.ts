@@ -11,16 +11,21 @@ interface Range {
   readonly size: number;
 }
 
+interface NumberedRange extends Range {
+  /** Of the partition. */
+  readonly number: number;
+}
+
 /** How the disk of a source computer is divided. */
 export interface Layout {
   readonly sizeBytes: number;
-  readonly root: Range;
+  readonly root: NumberedRange;
   readonly rootFileSystem: RootFileSystem;
   readonly rootUuid: string;
   /** `bios-mbr` only. */
   readonly swap?: Range & { readonly uuid: string };
   /** `uefi-gpt` only. */
-  readonly esp?: Range & { readonly serial: string };
+  readonly esp?: NumberedRange & { readonly serial: string };
   /** What sfdisk reads. */
   readonly script: string;
 }
@@ -46,7 +51,7 @@ export function layoutOf(
 /** Partition 1 is the root, 5 is swap inside the extended partition 2. */
 function mbrLayout(diskPath: string, sizeBytes: number): Omit<Layout, 'rootFileSystem'> {
   const extendedBytes = EDGE + SWAP_BYTES;
-  const root = { start: EDGE, size: sizeBytes - EDGE - extendedBytes };
+  const root = { number: 1, start: EDGE, size: sizeBytes - EDGE - extendedBytes };
   const extended = { start: root.start + root.size, size: extendedBytes };
   const swap = { start: extended.start + EDGE, size: SWAP_BYTES };
   const script = [
@@ -68,8 +73,8 @@ function mbrLayout(diskPath: string, sizeBytes: number): Omit<Layout, 'rootFileS
 }
 
 function gptLayout(sizeBytes: number): Omit<Layout, 'rootFileSystem'> {
-  const esp = { start: EDGE, size: ESP_BYTES };
-  const root = { start: EDGE + ESP_BYTES, size: sizeBytes - EDGE - ESP_BYTES - EDGE };
+  const esp = { number: 1, start: EDGE, size: ESP_BYTES };
+  const root = { number: 2, start: EDGE + ESP_BYTES, size: sizeBytes - EDGE - ESP_BYTES - EDGE };
   const script = [
     'label: gpt',
     'label-id: 5E1F0B10-0000-4000-8000-0000000006B7',
