@@ -269,7 +269,7 @@ test('wrong words are answered with exit code 2', async () => {
     2,
     /there is no image x; give the path .* or an address/,
   );
-  assertRefused(await runCli(['capture', 'x@y@z', '/tmp/y.qcow2']), 2, /"x@y@z" is not a disk address/);
+  assertRefused(await runCli(['capture', 'nbd:x', '/tmp/y.qcow2']), 2, /"nbd:x" is not a disk address/);
   const json = await runCli(['capture', 'x', '/tmp/y.qcow2', '--json']);
   assert.equal((JSON.parse(json.stdout) as { error: { code: string } }).error.code, 'IMAGE_MISSING');
 });
