@@ -1,5 +1,5 @@
 import { existsSync, readFileSync } from 'node:fs';
-import { rm, rmdir } from 'node:fs/promises';
+import { open, rm, rmdir } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { endProcess, findByArgument } from './process-identity.ts';
@@ -122,13 +122,28 @@ async function removeMapping(name: string): Promise<void> {
 
 async function detachLoops(backing: string): Promise<void> {
   for (const device of await loopDevicesOf(backing)) {
-    // Detaching alone writes the cache but does not bring it to stable storage. A dead backing file fails this (1).
-    await run(['sync', device], { okExitCodes: [0, 1] });
     for (let attempt = 0; attempt < BUSY_RETRIES; attempt++) {
-      const { exitCode } = await run(['losetup', '--detach', device], { okExitCodes: [0, 1] });
-      if (exitCode === 0 && !(await loopDevicesOf(backing)).includes(device)) break;
+      await detachLoop(device, backing);
+      if (backingFileOf(device) !== backing) break;
       await sleep(BUSY_WAIT_MS);
     }
+  }
+}
+
+/**
+ * Detaches a loop device if it is still made on that backing. It is held open meanwhile, and goes when it is closed: a
+ * device that nobody has open can be detached and made on another file, by another process, at any moment.
+ */
+async function detachLoop(device: string, backing: string): Promise<void> {
+  const held = await open(device, 'r').catch(() => undefined);
+  if (held === undefined) return;
+  try {
+    if (backingFileOf(device) !== backing) return;
+    // Detaching alone writes the cache but does not bring it to stable storage. A dead backing file fails this (1).
+    await run(['sync', device], { okExitCodes: [0, 1] });
+    await run(['losetup', '--detach', device], { okExitCodes: [0, 1] });
+  } finally {
+    await held.close();
   }
 }
 
