@@ -10,7 +10,6 @@ import { workFile } from './work-files.ts';
 const TIMEOUT_MS = 600_000;
 /** How a command that was not misused ends: done, failed, or refused before it wrote anything. */
 const EXIT_CODES = [0, 1, 2];
-const LIST_ATTEMPTS = 4;
 
 /** Makes an image (qcow2) of a source computer's disk. */
 export async function imageOf(computer: SourceComputer, session: Session): Promise<string> {
@@ -37,14 +36,11 @@ interface ListedDisk {
   readonly sectorSize: { readonly logical: number };
 }
 
-/** The disks of a booted computer. An emulated one with much to do may not answer in time at first. */
+/** The disks of a booted computer. */
 export async function listDisks({ host, diskPort, connectionWords }: Client): Promise<readonly ListedDisk[]> {
-  const words = ['disks', '--json', ...connectionWords, `${host}:${diskPort}`];
-  for (let attempt = 1; ; attempt++) {
-    const okExitCodes = attempt < LIST_ATTEMPTS ? EXIT_CODES : [0];
-    const { stdout, exitCode } = await diskferry(words, { timeoutMs: TIMEOUT_MS, okExitCodes });
-    if (exitCode === 0) return JSON.parse(stdout) as ListedDisk[];
-  }
+  const words = ['inventory', '--json', '--timeout=60', ...connectionWords, `${host}:${diskPort}`];
+  const { stdout } = await diskferry(words, { timeoutMs: TIMEOUT_MS });
+  return (JSON.parse(stdout) as { disks: ListedDisk[] }).disks;
 }
 
 /** The name of the only one of some disks that has this size and these sectors, both in bytes. */
