@@ -1,7 +1,12 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { run } from '@diskferry/system/run';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { CommandError, run } from '@diskferry/system/run';
 import type { Session } from '@diskferry/system/session';
+
+/** A device that is busy for longer is really in use. */
+const BUSY_ATTEMPTS = 5;
+const BUSY_WAIT_MS = 100;
 
 let counter = 0;
 
@@ -34,10 +39,28 @@ export async function withMount<T>(
   session.hold(mount);
   try {
     const optionText = [...HARMLESS, ...options].join(',');
-    await run(['mount', '-t', type, '-o', optionText, device, path], { signal });
+    await mountWhenFree(['mount', '-t', type, '-o', optionText, device, path], signal);
     return await work(path);
   } finally {
     await session.release(mount);
     await session.release(folder);
+  }
+}
+
+/**
+ * Whoever looks for a free loop device, in any process of this machine, claims one that was free a moment ago, for some
+ * microseconds: a mount in between fails.
+ */
+async function mountWhenFree(command: readonly [string, ...string[]], signal?: AbortSignal): Promise<void> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      await run(command, { signal });
+      return;
+    } catch (error) {
+      const isBusy =
+        error instanceof CommandError && error.stderr.includes('already mounted or mount point busy');
+      if (!isBusy || attempt === BUSY_ATTEMPTS) throw error;
+      await sleep(BUSY_WAIT_MS, undefined, { signal });
+    }
   }
 }
