@@ -73,8 +73,9 @@ export async function runTransfer(words: TransferWords, invocation: Invocation):
     };
     const result = await transfer(request);
     if (result === undefined || seen === undefined) return 0;
-    progress?.step('boot the result');
-    const proof = flags.has('boot-proof') ? await proveStart(request, seen.plan) : undefined;
+    const wantsProof = flags.has('boot-proof');
+    if (wantsProof) progress?.step('boot the result');
+    const proof = wantsProof ? await proveStart(request, seen.plan) : undefined;
     progress?.end();
     progress = undefined;
     showResult(words.purpose, { result, proposal: seen, proof, warnings }, flags.has('json'));

@@ -303,3 +303,16 @@ test('an image that is cut off in the middle is refused, and nothing is written'
   assert.equal(await sha256(disk), await sha256(place.file('zeros', SOURCE_BYTES)));
   await place.assertNothingLeft();
 });
+
+test('a local disk is deployed to, and refused while it is mounted', async (t) => {
+  const place = await setUp(t);
+  const device = await place.loop(place.file('disk.raw', SOURCE_BYTES));
+  const whole = place.file('whole.raw', 32 * MIB);
+  await run(['mke2fs', '-q', '-F', '-t', 'ext4', whole]);
+  await place.report('deploy', whole, device, '--verify');
+  const folder = await place.mount(device);
+  const message = await place.refused('DEVICE_BUSY', 'deploy', place.source, device, '--yes');
+  assert.match(message, /is mounted on .*; unmount it first/);
+  await place.unmount(folder);
+  await place.report('deploy', place.source, device, '--yes', '--verify');
+});

@@ -139,8 +139,22 @@ export async function transfer(request: TransferRequest): Promise<TransferResult
       elapsedMs: Date.now() - startMs,
     };
   } catch (error) {
-    throw await rootCause(error, destination, signal);
+    throw asRefusal(await rootCause(error, destination, signal));
   }
+}
+
+/** What the local disks say by which a disk is refused as it is: they are looked at before anything is written. */
+const REFUSALS: readonly string[] = [
+  'DEVICE_BUSY',
+  'DEVICE_EMPTY',
+  'DEVICE_MISSING',
+  'DEVICE_READ_ONLY',
+  'IMAGE_IN_USE',
+];
+
+function asRefusal(error: unknown): unknown {
+  if (!(error instanceof DiskferryError) || !REFUSALS.includes(error.code)) return error;
+  return new RefusedError(error.code, error.message, { cause: error });
 }
 
 /** Only names are compared: what is the same disk by another name is still shown as a disk with data. */
