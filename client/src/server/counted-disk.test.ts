@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Disk } from '@diskferry/protocol/disk';
+import { type Disk, DiskError } from '@diskferry/protocol/disk';
 import { MemoryDisk } from '@diskferry/protocol/memory-disk';
 import type { LocalDisk } from '../disks/local-disk.ts';
 import { ActivityBook } from './activity.ts';
@@ -48,4 +48,11 @@ test('bytes that are answered from memory are counted, without their headers', a
   assert.equal(disk.cache?.read(0, Buffer.alloc(4096)), true);
   assert.equal(disk.cache?.send(1, Buffer.alloc(16), 0, 2048), 1040);
   assert.equal(book.summary()[0]?.bytesRead, 4096 + 1024);
+});
+
+test('a fast way to zero that a disk does not have is no error of the disk', async () => {
+  const none = new DiskError('ENOTSUP', 'no fast way');
+  const { disk, book } = await servedDisk({ writeZeroes: () => Promise.reject(none) });
+  await assert.rejects(disk.writeZeroes(0, 512, { fast: true }), /no fast way/);
+  assert.equal(book.summary()[0]?.lastError, undefined);
 });

@@ -1,4 +1,4 @@
-import type { Disk, DiskCache } from '@diskferry/protocol/disk';
+import { type Disk, type DiskCache, DiskError } from '@diskferry/protocol/disk';
 import type { ActivityBook, DiskUse } from './activity.ts';
 
 /** A disk that writes down what one connection does with it, until it is closed. */
@@ -7,7 +7,10 @@ export function countedDisk(disk: Disk, use: DiskUse, book: ActivityBook): Disk 
     try {
       return await operation;
     } catch (error) {
-      book.fail(use.disk, error instanceof Error ? error.message : String(error));
+      // A fast way that a disk does not have is asked for, not relied on.
+      if (!(error instanceof DiskError && error.errno === 'ENOTSUP')) {
+        book.fail(use.disk, error instanceof Error ? error.message : String(error));
+      }
       throw error;
     }
   };
