@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { mkdirSync, statSync } from 'node:fs';
+import { mkdtempSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { attachDisk } from '@diskferry/server-adapter/switch';
@@ -74,8 +74,7 @@ export async function attachNbdfuse(
   session: Session,
   offset = 0,
 ): Promise<string> {
-  const folder = join(session.folder, 'nbdfuse');
-  mkdirSync(folder);
+  const folder = mkdtempSync(join(session.folder, 'nbdfuse-'));
   session.hold({ kind: 'mount', path: folder });
   startDaemon(['nbdfuse', '--readonly', folder, uri], session);
   const file = join(folder, 'nbd');
