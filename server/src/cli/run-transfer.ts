@@ -187,14 +187,14 @@ function planFacts({ plan, holds }: Pick<TransferProposal, 'plan' | 'holds'>) {
     destinationHeld: holds,
     partitionTable: { kind: table.kind, id: table.id, usedBackup: survey.table.usedBackup },
     partitions: volumes.map(
-      ({ placed, freeSpace, fileSystem: { type, uuid, label, how, usedBytes, notes } }) => ({
+      ({ placed, usedBlocks, fileSystem: { type, uuid, label, how, usedBytes, notes } }) => ({
         ...placed,
         fileSystem: {
           type,
           uuid,
           label,
-          how: freeSpace === undefined ? how : 'blocks',
-          usedBytes: freeSpace?.usedBytes ?? usedBytes,
+          how: usedBlocks === undefined ? how : 'blocks',
+          usedBytes: usedBlocks?.usedBytes ?? usedBytes,
           notes,
         },
       }),

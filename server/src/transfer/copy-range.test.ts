@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { copyRange, isZero } from './copy-range.ts';
+import { isZero } from '../file-systems/block-device.ts';
+import { copyRange } from './copy-range.ts';
 
 const PIECE = 1024 * 1024;
 

@@ -1,19 +1,15 @@
+import type { ByteRange } from '@diskferry/server-adapter/partitions/readable-disk';
 import type { SimulatedDisk } from '@diskferry/server-adapter/simulated-disk';
+import { isZero } from '../file-systems/block-device.ts';
 
 /** Small enough to keep memory low, large enough to keep a link busy. */
 const PIECE_BYTES = 1024 * 1024;
-
-/** A byte range of a disk. */
-export interface Range {
-  readonly start: number;
-  readonly size: number;
-}
 
 /** Copies a range between two disks at the same place; zeros are not written, so a sparse destination stays sparse. */
 export async function copyRange(
   source: Pick<SimulatedDisk, 'read'>,
   destination: Pick<SimulatedDisk, 'write'>,
-  { start, size }: Range,
+  { start, size }: ByteRange,
 ): Promise<void> {
   for (let done = 0; done < size; done += PIECE_BYTES) {
     const piece = await source.read(start + done, Math.min(PIECE_BYTES, size - done));
@@ -29,7 +25,7 @@ export async function copyRange(
 export async function firstDifference(
   source: Pick<SimulatedDisk, 'read'>,
   destination: Pick<SimulatedDisk, 'read'>,
-  { start, size }: Range,
+  { start, size }: ByteRange,
   moved: number,
 ): Promise<number | undefined> {
   for (let done = 0; done < size; done += PIECE_BYTES) {
@@ -42,9 +38,4 @@ export async function firstDifference(
     return start + done + left.findIndex((byte, index) => byte !== right[index]);
   }
   return undefined;
-}
-
-/** Whether all bytes are zero. */
-export function isZero(bytes: Buffer): boolean {
-  return bytes.length === 0 || (bytes[0] === 0 && bytes.subarray(1).equals(bytes.subarray(0, -1)));
 }

@@ -6,7 +6,7 @@ import { PartitionTableError } from '@diskferry/server-adapter/partitions/partit
 import type { AttachOptions, DiskSource, SimulatedDisk } from '@diskferry/server-adapter/simulated-disk';
 import { attachDisk } from '@diskferry/server-adapter/switch';
 import { probeSignature } from '../file-systems/blkid.ts';
-import { isZero } from './copy-range.ts';
+import { isZero } from '../file-systems/block-device.ts';
 import type { Destination, Geometry } from './destination.ts';
 import { nameOfPartition } from './source-survey.ts';
 

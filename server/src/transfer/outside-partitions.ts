@@ -1,6 +1,6 @@
 import type { Partition, PartitionTable } from '@diskferry/server-adapter/partitions/partition-table';
+import type { ByteRange } from '@diskferry/server-adapter/partitions/readable-disk';
 import { DiskferryError } from '@diskferry/system/errors';
-import type { Range } from './copy-range.ts';
 
 /** GRUB and its like need some 100 KiB in front of the first partition; much more is no boot code. */
 const MAX_LEADING_BYTES = 64 * 1024 * 1024;
@@ -12,7 +12,7 @@ const MAX_LEADING_BYTES = 64 * 1024 * 1024;
  *
  * @throws {DiskferryError} `PARTITION_OVERLAPS_TABLE` when a partition lies over the table
  */
-export function rangesOutsidePartitions(table: PartitionTable): Range[] {
+export function rangesOutsidePartitions(table: PartitionTable): ByteRange[] {
   if (table.kind === 'none') return [];
   const ranges = mergeRanges([...leadingRange(table, []), ...table.tableRegions]);
   for (const partition of table.partitions.filter(({ role }) => role !== 'extended')) {
@@ -31,17 +31,17 @@ export function rangesOutsidePartitions(table: PartitionTable): Range[] {
 export function leadingRange(
   { kind, partitions }: PartitionTable,
   moved: readonly Pick<Partition, 'start'>[],
-): Range[] {
+): ByteRange[] {
   if (kind === 'none') return [];
   const starts = [...partitions, ...moved].map(({ start }) => start);
   return [{ start: 0, size: Math.min(MAX_LEADING_BYTES, ...starts) }];
 }
 
-function overlaps(left: Range, right: Range): boolean {
+function overlaps(left: ByteRange, right: ByteRange): boolean {
   return left.start < right.start + right.size && right.start < left.start + left.size;
 }
 
-function mergeRanges(ranges: readonly Range[]): Range[] {
+function mergeRanges(ranges: readonly ByteRange[]): ByteRange[] {
   const merged: { start: number; size: number }[] = [];
   for (const { start, size } of ranges.toSorted((left, right) => left.start - right.start)) {
     const last = merged.at(-1);

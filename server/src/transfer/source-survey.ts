@@ -10,7 +10,7 @@ import type { FileSystem } from '../file-systems/file-system.ts';
 import { recogniseFileSystem } from '../file-systems/recognise.ts';
 import { sectorsFileSystem } from '../file-systems/sectors.ts';
 import { RefusedError } from '../refused-error.ts';
-import { type FreeSpace, findFreeSpace } from './free-space.ts';
+import { type UsedBlocks, findUsedBlocks } from './used-blocks.ts';
 import type { Mode, TransferWishes } from './wishes.ts';
 
 /** A partition of the source with what is on it. */
@@ -20,7 +20,7 @@ export interface Volume {
   readonly device: string;
   readonly fileSystem: FileSystem;
   /** Mode `blocks`: what need not be copied. */
-  readonly freeSpace?: FreeSpace;
+  readonly usedBlocks?: UsedBlocks;
 }
 
 /** What is on the source. */
@@ -107,14 +107,14 @@ async function surveyVolume(
     ...(passphrase === undefined ? {} : { passphrase }),
   });
   if (mode === 'files') return { partition, device, fileSystem };
-  const freeSpace = await findFreeSpace(source, { partition, device, fileSystem }, session);
-  if ('reason' in freeSpace) {
-    const notes = [...fileSystem.notes, freeSpace.reason];
+  const usedBlocks = await findUsedBlocks(source, { partition, device, fileSystem }, session);
+  if ('reason' in usedBlocks) {
+    const notes = [...fileSystem.notes, usedBlocks.reason];
     return { partition, device, fileSystem: { ...fileSystem, notes } };
   }
   // Blocks that stay at their places ask for the same as sectors.
   const asSectors = await sectorsFileSystem(device, { ...fileSystem, ambiguous: false }, '');
-  return { partition, device, fileSystem: { ...asSectors, notes: [] }, freeSpace };
+  return { partition, device, fileSystem: { ...asSectors, notes: [] }, usedBlocks };
 }
 
 /** A file system that fills a disk without a table, treated as the only partition. */

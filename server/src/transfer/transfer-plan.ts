@@ -12,7 +12,8 @@ import {
 import { planLayout } from '../layout/plan-layout.ts';
 import { BOOT_CODE_BYTES } from '../boot-proof/firmware-of.ts';
 import { RefusedError } from '../refused-error.ts';
-import { isZero } from './copy-range.ts';
+import { isZero } from '../file-systems/block-device.ts';
+import { bytesToMove } from '../file-systems/bytes-to-move.ts';
 import type { Geometry } from './destination.ts';
 import { isFixed } from './fixed-partitions.ts';
 import { nameOfPartition, type SourceSurvey, type Volume } from './source-survey.ts';
@@ -61,11 +62,11 @@ export async function planTransfer(
     table: survey.table,
     destinationKind: table.kind,
     destination: { bytes: geometry.bytes, sectorBytes: geometry.sectorSize.logical },
-    partitions: volumes.map(({ placed, fileSystem, device, freeSpace }) => ({
+    partitions: volumes.map(({ placed, fileSystem, device, usedBlocks }) => ({
       ...placed,
       fileSystem,
       sourceDevice: device,
-      blocksStay: freeSpace !== undefined,
+      blocksStay: usedBlocks !== undefined,
     })),
     biosBoot: layout.partitions.find(
       ({ number, type }) =>
@@ -88,22 +89,14 @@ export async function planTransfer(
       geometry.bytes === source.size &&
       geometry.sectorSize.logical === source.sectorSize.logical,
     boot,
-    estimatedBytes: volumes.reduce((sum, volume) => sum + bytesToMove(volume), 0),
+    estimatedBytes: volumes.reduce((sum, volume) => sum + bytesOf(volume), 0),
     warnings: [...survey.warnings, ...changes, ...boot.notes],
   };
 }
 
 /** What a transfer has to move for a volume, in bytes. */
-export function bytesToMove({ fileSystem, freeSpace }: Pick<Volume, 'fileSystem' | 'freeSpace'>): number {
-  if (freeSpace !== undefined) return freeSpace.usedBytes;
-  switch (fileSystem.how) {
-    case 'files':
-      return fileSystem.usedBytes;
-    case 'recreated':
-      return 0;
-    case 'sectors':
-      return fileSystem.size;
-  }
+export function bytesOf({ fileSystem, usedBlocks }: Pick<Volume, 'fileSystem' | 'usedBlocks'>): number {
+  return usedBlocks?.usedBytes ?? bytesToMove(fileSystem);
 }
 
 async function gptOf({ table, source }: SourceSurvey): Promise<PartitionTable> {

@@ -13,7 +13,7 @@ import type { Destination } from './destination.ts';
 import { leadingRange, rangesOutsidePartitions } from './outside-partitions.ts';
 import { nameOfPartition } from './source-survey.ts';
 import type { Step, StepContext } from './step.ts';
-import { bytesToMove, type PlacedVolume, sizeOf, type TransferPlan } from './transfer-plan.ts';
+import { bytesOf, type PlacedVolume, sizeOf, type TransferPlan } from './transfer-plan.ts';
 import { WithheldSignatures } from './withheld-signatures.ts';
 
 /** At both ends of a disk: whatever tells what is on it lies there. */
@@ -116,14 +116,14 @@ function volumeStep(
   const name = nameOfPartition(volume.partition);
   return {
     title: `${name}: ${describeVolume(volume, sizeOf(volume, geometry.bytes))}`,
-    bytes: bytesToMove(volume),
+    bytes: bytesOf(volume),
     run: async (step) => {
       const device = await state.deviceOf(volume.partition.number);
       const context = copyContext(step, { session, name, zeroed: state.zeroed });
-      const { fileSystem, freeSpace, partition, placed } = volume;
-      if (freeSpace !== undefined) {
+      const { fileSystem, usedBlocks, partition, placed } = volume;
+      if (usedBlocks !== undefined) {
         const moved = placed.start - partition.start;
-        const pieces = freeSpace.used.map(({ start, size }) => ({ start, size, to: start + moved }));
+        const pieces = usedBlocks.used.map(({ start, size }) => ({ start, size, to: start + moved }));
         await survey.source.copyTo(state.disk, pieces, context);
         return;
       }
@@ -141,12 +141,12 @@ export function copyContext(
   return { session, signal, onProgress, zeroed, warn: (message) => warn(`${name}: ${message}`) };
 }
 
-function describeVolume({ fileSystem, freeSpace, partition }: PlacedVolume, size: number): string {
+function describeVolume({ fileSystem, usedBlocks, partition }: PlacedVolume, size: number): string {
   const { how, type, label } = fileSystem;
   const labelled = label === undefined || label === '' ? '' : ` "${label}"`;
   const was = size === partition.size ? '' : ` (was ${formatBytes(partition.size)})`;
-  if (freeSpace !== undefined) {
-    return `copy the ${formatBytes(freeSpace.usedBytes)} of ${type}${labelled} that are used, as blocks`;
+  if (usedBlocks !== undefined) {
+    return `copy the ${formatBytes(usedBlocks.usedBytes)} of ${type}${labelled} that are used, as blocks`;
   }
   switch (how) {
     case 'files':

@@ -7,7 +7,7 @@ import type { Destination } from './destination.ts';
 import { firstDifference } from './copy-range.ts';
 import { nameOfPartition } from './source-survey.ts';
 import type { Step } from './step.ts';
-import { bytesToMove, type PlacedVolume, type TransferPlan } from './transfer-plan.ts';
+import { bytesOf, type PlacedVolume, type TransferPlan } from './transfer-plan.ts';
 import { copyContext } from './transfer-steps.ts';
 
 /** So many differences are named in a message; all of them are in the report. */
@@ -81,15 +81,15 @@ export class Verification {
 
   #volumeStep(volume: PlacedVolume): Step {
     const name = nameOfPartition(volume.partition);
-    const bytes = bytesToMove(volume);
+    const bytes = bytesOf(volume);
     const what = volume.fileSystem.how === 'files' ? 'every file' : 'every block';
     return {
       title: `${name}: compare ${what} with the source (${formatBytes(bytes)})`,
       bytes,
       run: async (step) => {
-        const { freeSpace, fileSystem, placed, device } = volume;
+        const { usedBlocks, fileSystem, placed, device } = volume;
         const disk = this.#openDisk;
-        if (freeSpace !== undefined) {
+        if (usedBlocks !== undefined) {
           const differences = await this.#compareBlocks(volume, step.onProgress, step.signal);
           this.volumes.push({ partition: placed.number, bytes, differences });
           return;
@@ -112,12 +112,12 @@ export class Verification {
   }
 
   async #compareBlocks(
-    { freeSpace, partition, placed }: PlacedVolume,
+    { usedBlocks, partition, placed }: PlacedVolume,
     onProgress: (bytes: number) => void,
     signal: AbortSignal,
   ): Promise<Difference[]> {
     let done = 0;
-    for (const range of freeSpace?.used ?? []) {
+    for (const range of usedBlocks?.used ?? []) {
       signal.throwIfAborted();
       const moved = placed.start - partition.start;
       const at = await firstDifference(this.#plan.survey.source, this.#openDisk, range, moved);

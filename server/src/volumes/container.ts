@@ -16,18 +16,6 @@ export interface Inside {
 /** Examines a volume that holds other file systems, which are recognised and copied like those of partitions. */
 export type ContainerDriver = (device: string, signature: Signature, inside: Inside) => Promise<FileSystem>;
 
-/** What a copy of that file system has to move, in bytes. */
-export function bytesToMove({ how, usedBytes, size }: FileSystem): number {
-  switch (how) {
-    case 'files':
-      return usedBytes;
-    case 'recreated':
-      return 0;
-    case 'sectors':
-      return size;
-  }
-}
-
 /** Firmware reads FAT, and has no use for more room; what is copied as sectors cannot change. */
 export function needsOf({ how, type, smallestBytes }: FileSystem): VolumeNeeds {
   return { smallestBytes, growable: how === 'files' && type !== 'vfat' };

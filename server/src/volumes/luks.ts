@@ -1,10 +1,11 @@
 import type { Difference } from '../compare/difference.ts';
+import { bytesToMove } from '../file-systems/bytes-to-move.ts';
 import type { Signature } from '../file-systems/blkid.ts';
 import { readAt, sizeOfDevice, withDevice } from '../file-systems/block-device.ts';
 import { type Destination, examineDestination, type Suitability } from '../file-systems/destination.ts';
 import type { CopyContext, FileSystem } from '../file-systems/file-system.ts';
 import { sectorsFileSystem } from '../file-systems/sectors.ts';
-import { bytesToMove, type ContainerDriver, contextInside, type Inside } from './container.ts';
+import { type ContainerDriver, contextInside, type Inside } from './container.ts';
 import { hasTarget } from './device-mapper.ts';
 import { type LuksHeader, MOST_HEADER_BYTES, parseLuksHeader } from './luks-header.ts';
 import { findKeySlot, formatVolume, withOpenVolume } from './luks-tools.ts';

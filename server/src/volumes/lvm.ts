@@ -1,4 +1,5 @@
 import type { Difference } from '../compare/difference.ts';
+import { bytesToMove } from '../file-systems/bytes-to-move.ts';
 import { readAt, sizeOfDevice, withDevice, writeAt } from '../file-systems/block-device.ts';
 import type { Signature } from '../file-systems/blkid.ts';
 import { type Destination, examineDestination, type Suitability } from '../file-systems/destination.ts';
@@ -6,7 +7,7 @@ import { FileSystemError } from '../file-systems/errors.ts';
 import type { CopyContext, FileSystem } from '../file-systems/file-system.ts';
 import { sectorsFileSystem } from '../file-systems/sectors.ts';
 import { formatBytes } from '@diskferry/system/units';
-import { bytesToMove, type ContainerDriver, contextInside, type Inside, needsOf } from './container.ts';
+import { type ContainerDriver, contextInside, type Inside, needsOf } from './container.ts';
 import { type Fit, fitVolumes } from './fit-volumes.ts';
 import { differencesOfGroups } from './group-differences.ts';
 import { withInnerDevice } from './inner-device.ts';

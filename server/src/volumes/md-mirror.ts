@@ -1,11 +1,12 @@
 import type { Difference } from '../compare/difference.ts';
+import { bytesToMove } from '../file-systems/bytes-to-move.ts';
 import { readAt, sizeOfDevice, withDevice, writeAt } from '../file-systems/block-device.ts';
 import { carryBootArea } from '../file-systems/boot-area.ts';
 import { type Destination, examineDestination, type Suitability } from '../file-systems/destination.ts';
 import { FileSystemError } from '../file-systems/errors.ts';
 import type { CopyContext, FileSystem } from '../file-systems/file-system.ts';
 import { sectorsFileSystem } from '../file-systems/sectors.ts';
-import { bytesToMove, type ContainerDriver, contextInside } from './container.ts';
+import { type ContainerDriver, contextInside } from './container.ts';
 import { withInnerDevice } from './inner-device.ts';
 import {
   loneSuperblock,

@@ -1,8 +1,9 @@
 import type { Difference } from '../compare/difference.ts';
 import { formatBytes } from '@diskferry/system/units';
+import { bytesToMove } from '../file-systems/bytes-to-move.ts';
 import { SUITABLE } from '../file-systems/destination.ts';
 import type { CopyContext, FileSystem } from '../file-systems/file-system.ts';
-import { bytesToMove, contextInside, type Inside } from './container.ts';
+import { contextInside, type Inside } from './container.ts';
 import { hasTarget } from './device-mapper.ts';
 import {
   formatThinPool,

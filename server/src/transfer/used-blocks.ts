@@ -19,8 +19,8 @@ const TRIMMING: Readonly<Record<string, { readonly driver: string; readonly opti
   f2fs: { driver: 'f2fs', options: [] },
 };
 
-/** What a file system does not use. */
-export interface FreeSpace {
+/** What a file system uses. */
+export interface UsedBlocks {
   /** Used ranges of the source disk in disk order, in bytes. */
   readonly used: readonly ByteRange[];
   /** All of `used` together. */
@@ -33,15 +33,15 @@ export interface FreeSpace {
  *
  * @returns the reason, a sentence, where no driver can tell
  */
-export async function findFreeSpace(
+export async function findUsedBlocks(
   source: SimulatedDisk,
   volume: { readonly partition: Partition; readonly device: string; readonly fileSystem: FileSystem },
   session: Session,
-): Promise<FreeSpace | { readonly reason: string }> {
+): Promise<UsedBlocks | { readonly reason: string }> {
   const { partition, device, fileSystem } = volume;
   const trimming = TRIMMING[fileSystem.type];
+  const how = fileSystem.how === 'sectors' ? 'all of it is copied' : 'it is copied as files';
   if (trimming === undefined) {
-    const how = fileSystem.how === 'sectors' ? 'all of it is copied' : 'it is copied as files';
     return { reason: `no driver here tells which blocks of ${fileSystem.type} are free: ${how}` };
   }
   const { driver, options } = trimming;
@@ -52,7 +52,7 @@ export async function findFreeSpace(
     if (fileSystem.type === 'btrfs') await forgetDevices([device]);
   } catch (error) {
     if (!(error instanceof CommandError) || error.code !== 'COMMAND_FAILED') throw error;
-    return { reason: `its free blocks cannot be found (${messageOf(error).split('\n')[0]}): all is copied` };
+    return { reason: `its free blocks cannot be found (${messageOf(error).split('\n')[0]}): ${how}` };
   }
   const used = without(partition, await source.discardedRanges(partition));
   return { used, usedBytes: used.reduce((sum, { size }) => sum + size, 0) };
