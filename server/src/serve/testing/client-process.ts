@@ -68,6 +68,8 @@ export function startManagedClient(
       const ended = exited.then(() => {
         throw new Error(`the client ended; it printed: ${output}`);
       });
+      // Nobody waits for it where the screen shows the pattern already.
+      ended.catch(() => {});
       while (!pattern.test(output.replaceAll(/\s+/g, ' '))) {
         await Promise.race([once(child.stdout, 'data', { signal }), ended]);
       }
