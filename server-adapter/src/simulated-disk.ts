@@ -59,7 +59,10 @@ export interface AttachOptions {
    * Remote disks and block devices tell their own.
    */
   readonly sectorSize?: SectorSize;
-  /** The image was made just now and holds nothing but zeros. */
+  /**
+   * The image was made just now and holds nothing but zeros. Flushing it does not make it safe against a power failure:
+   * sync its file when it is whole.
+   */
   readonly isNew?: boolean;
   readonly signal?: AbortSignal | undefined;
 }

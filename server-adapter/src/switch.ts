@@ -75,9 +75,10 @@ async function connectionOf(
   const readOnly = options.mode !== 'write';
   switch (source.kind) {
     case 'image': {
-      const address = await serveImage(held, { ...source, readOnly, folder });
-      const isFresh = options.isNew === true && !KEEPS_ZEROS.includes(source.format);
-      return { source: { kind: 'image', address, isFresh }, sectorSize: options.sectorSize ?? 'by-table' };
+      const isNew = options.isNew === true;
+      const address = await serveImage(held, { ...source, readOnly, isNew, folder });
+      const fresh = isNew ? { fresh: { keepsZeros: KEEPS_ZEROS.includes(source.format) } } : {};
+      return { source: { kind: 'image', address, ...fresh }, sectorSize: options.sectorSize ?? 'by-table' };
     }
     case 'device': {
       const { path, segments } = source;

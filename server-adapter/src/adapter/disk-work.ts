@@ -29,6 +29,8 @@ export interface WorkedDisk {
   readonly layer: CopyOnWriteDisk | undefined;
   /** The socket of a server for the same bytes that others may write to. */
   readonly ownServer: string | undefined;
+  /** Told before others may write over {@link ownServer}. */
+  readonly onOwnServerOffered: () => void;
   /** How long another adapter may owe an answer without a sign of life, in ms. */
   readonly requestTimeoutMs?: number | undefined;
   /** Told what was written over {@link ownServer}. */
@@ -60,8 +62,11 @@ export class DiskWork {
 
   /** Lets other adapters write to the disk, until {@link withdraw}. Returns the socket to connect to. */
   async offer(socketPath: string): Promise<string> {
-    const { disk, ownServer } = this.#worked;
-    if (ownServer !== undefined) return ownServer;
+    const { disk, ownServer, onOwnServerOffered } = this.#worked;
+    if (ownServer !== undefined) {
+      onOwnServerOffered();
+      return ownServer;
+    }
     this.#door = await openDoor(disk, socketPath);
     return socketPath;
   }

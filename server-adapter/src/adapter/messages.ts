@@ -21,8 +21,10 @@ export type AdapterSource =
       readonly exclusive?: string;
       /** The parts of it that make up the disk, in bytes. */
       readonly segments?: readonly ByteRange[];
-      /** It is new, holds nothing but zeros, and its format cannot keep zeros apart. */
-      readonly isFresh?: boolean;
+      /** It is new and holds nothing but zeros. */
+      readonly fresh?: {
+        /** Whether its format keeps zeros apart from data. */ readonly keepsZeros: boolean;
+      };
     }
   /** A disk of another computer. */
   | (Extract<DiskSource, { readonly kind: 'remote' }> & {

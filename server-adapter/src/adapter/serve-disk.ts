@@ -122,8 +122,8 @@ function stack(
 
   const whole = config.source.kind === 'image' ? segmentsOf(source, config.source.segments) : source;
   const counted = countDisk(whole, { onFailure });
-  const isFresh = config.source.kind === 'image' && config.source.isFresh === true;
-  const ahead = readAhead(isFresh ? freshDisk(counted) : counted);
+  const fresh = config.source.kind === 'image' && config.source.fresh ? freshDisk(counted) : undefined;
+  const ahead = readAhead(fresh ?? counted);
   const layer =
     mode === 'copy-on-write' ? copyOnWrite(ahead, openScratchFile(SCRATCH_FOLDER), { onFailure }) : undefined;
   const view = withSectorSize(layer ?? ahead, config.sectorSize);
@@ -134,6 +134,7 @@ function stack(
     reader: layer?.readThrough(counted) ?? counted,
     layer,
     ownServer: ownServerOf(config),
+    onOwnServerOffered: () => fresh?.forget(),
     requestTimeoutMs: config.requestTimeoutMs,
     onWrittenByOthers({ bytesWritten, failure }) {
       writtenByOthers += bytesWritten;
@@ -161,8 +162,8 @@ function stack(
 /** The server of an image takes others beside the adapter, which need not go through it if they see the same bytes. */
 function ownServerOf({ source, mode }: AdapterConfig): string | undefined {
   if (mode !== 'write' || source.kind !== 'image' || source.segments !== undefined) return undefined;
-  // A fresh disk must know of every write.
-  if (source.isFresh === true) return undefined;
+  // What others write comes as it is: no zeros are kept away from a format that would write them.
+  if (source.fresh?.keepsZeros === false) return undefined;
   return source.address.transport === 'unix' ? source.address.socketPath : undefined;
 }
 

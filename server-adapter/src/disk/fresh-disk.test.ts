@@ -49,4 +49,9 @@ test('what was never written is neither read nor zeroed nor discarded below', as
     { length: 4096, hole: false, zero: false },
     { length: 8192, hole: true, zero: true },
   ]);
+  asked.length = 0;
+  disk.forget();
+  await disk.read(32_768, target);
+  await disk.discard(32_768, 4096);
+  assert.deepEqual(asked, ['read 32768 4096', 'discard 32768 4096']);
 });

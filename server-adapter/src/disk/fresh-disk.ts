@@ -6,12 +6,18 @@ const GRANULE_BYTES = 4096;
 const UNTOUCHED = GranuleState.Below;
 const WRITTEN = GranuleState.Layer;
 
+/** A new disk that knows what was never written. */
+export interface FreshDisk extends Disk {
+  /** Takes everything as written from now on, since others may write below. */
+  forget(): void;
+}
+
 /**
  * A new disk that holds nothing but zeros. What was never written is known to be zeros: it is neither read, nor zeroed,
  * nor discarded below. Image formats that cannot keep zeros apart would otherwise grow by every block that a file system
- * gives back.
+ * gives back, and qcow2 by a table for every 512 MiB that were never used (25 s and 320 MB for a disk of 2 TB).
  */
-export function freshDisk(below: Disk): Disk {
+export function freshDisk(below: Disk): FreshDisk {
   const map = new GranuleMap();
 
   /** The parts of a range that may hold something else than zeros, in bytes; whole granules but at its ends. */
@@ -57,6 +63,7 @@ export function freshDisk(below: Disk): Disk {
         return { length: size, hole: state === UNTOUCHED, zero: state === UNTOUCHED };
       });
     },
+    forget: () => map.set(0, Math.ceil(below.size / GRANULE_BYTES), WRITTEN),
     close: () => below.close(),
   };
 }

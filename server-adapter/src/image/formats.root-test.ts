@@ -46,6 +46,26 @@ describe('an image of the format', () => {
       assert.ok((await again.read(201 * MIB, MIB)).equals(bytes.subarray(MIB)));
       await again.detach();
     });
+
+    test(`${format} that is new does not grow by what is discarded or zeroed on it`, async () => {
+      await using session = openSession('test');
+      const path = join(folder, `new.${format}`);
+      const size = 512 * 1024 * MIB;
+      await createImage(path, format, size);
+      const empty = (await inspectImage(path)).allocatedSize;
+      const disk = await attachDisk({ kind: 'image', path, format }, { session, mode: 'write', isNew: true });
+      const bytes = randomBytes(MIB);
+      await disk.write(size / 2, bytes);
+      await run(['blkdiscard', '--length', String(size / 2), disk.device]);
+      await run(['blkdiscard', '--offset', String(size / 2 + MIB), disk.device]);
+      await run(['blkdiscard', '--zeroout', '--length', String(1024 * MIB), disk.device]);
+      assert.ok((await disk.read(size / 2 - MIB, MIB)).equals(Buffer.alloc(MIB)));
+      assert.ok((await disk.read(size / 2, MIB)).equals(bytes));
+      await disk.detach();
+      const grown = (await inspectImage(path)).allocatedSize - empty;
+      // One cluster or block of VHDX has 32 MiB.
+      assert.ok(grown < 40 * MIB, `${grown} bytes were added`);
+    });
   }
 
   test('vhdx cannot be larger than 64 TiB, which is said', async () => {

@@ -8,6 +8,11 @@ import { explainImageFailure, refuseUnlessFile } from './image-error.ts';
 interface ServerOptions {
   readonly path: string;
   readonly readOnly: boolean;
+  /**
+   * It is new, and worth nothing until it is whole and synced: until then, nothing is made safe against a power failure.
+   * Each new table of a qcow2 would otherwise wait for the disk below.
+   */
+  readonly isNew?: boolean;
   /** Where the socket and the pid file go. */
   readonly folder: string;
 }
@@ -49,7 +54,7 @@ export function serveDevice(held: HeldResources, options: ServerOptions): Promis
 
 async function serve(
   held: HeldResources,
-  { path, format, readOnly, folder }: ImageServerOptions,
+  { path, format, readOnly, isNew = false, folder }: ImageServerOptions,
 ): Promise<DiskAddress> {
   const socketPath = join(folder, 'image.sock');
   const pidFile = `--pid-file=${join(folder, 'qemu-nbd.pid')}`;
@@ -65,7 +70,7 @@ async function serve(
       '--shared=0',
       '--format',
       format,
-      '--cache=writeback',
+      isNew ? '--cache=unsafe' : '--cache=writeback',
       '--aio=threads',
       ...(readOnly ? ['--read-only'] : ['--discard=unmap', '--detect-zeroes=unmap']),
       path,

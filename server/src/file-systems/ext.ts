@@ -225,7 +225,8 @@ async function copyExt(
   await withMount(session, source, from, (sourceFolder) =>
     withMount(session, destination, to, async (destinationFolder) => {
       await copyTree(sourceFolder, destinationFolder, context);
-      await trimFreeSpace(destinationFolder, context);
+      // Where zeros were, nothing was freed that is worth walking through every group of blocks.
+      if (!context.zeroed) await trimFreeSpace(destinationFolder, context);
     }),
   );
   await resumeJournal(twin, destination);
