@@ -4,14 +4,16 @@ import { Chunk } from './chunk.ts';
 
 /** How much is read ahead by one request, in bytes; the NBD client splits longer ones, shorter ones wake more programs. */
 export const CHUNK_BYTES = 1024 * 1024;
-/** Less is not worth a request of its own, in bytes. */
-const MIN_AHEAD_BYTES = 512 * 1024;
+/** What is read ahead shall save so many requests of the reader, to be worth one of its own; */
+const MIN_REQUESTS_AHEAD = 8;
+/** between these, in bytes. The many small files of a folder lie in a row, often of some hundred KiB only. */
+const MIN_AHEAD_BYTES = { least: 32 * 1024, most: 512 * 1024 };
 /** How far one stream is read ahead at most, in bytes: enough for 1 Gbit/s at 30 ms, and soon read where it is slow. */
 const MAX_AHEAD_BYTES = 4 * 1024 * 1024;
 /** A stream reads ahead this part of what it was read, which bounds the bytes that are fetched in vain. */
 const AHEAD_SHARE = 1 / 4;
 /** What is read ahead ends at multiples of this after the request, in bytes: whole sectors. */
-const AHEAD_STEP_BYTES = 64 * 1024;
+const AHEAD_STEP_BYTES = 32 * 1024;
 /** Requests that are under way at once come in any order: how far one may lie behind the furthest, in bytes. */
 const DISORDER_BYTES = 1024 * 1024;
 /** How much a reader may skip and still count as reading in order, in bytes. */
@@ -26,6 +28,7 @@ export class ReadStream {
   /** Behind the furthest byte that was asked for. */
   #next: number;
   #requestedBytes: number;
+  #requests = 1;
 
   /** Begins with a request. */
   constructor(disk: Disk, pool: BufferPool, offset: number, length: number) {
@@ -37,7 +40,9 @@ export class ReadStream {
 
   /** Whether it is long enough to be read ahead. */
   get isLong(): boolean {
-    return this.#aheadBytes >= MIN_AHEAD_BYTES;
+    const { least, most } = MIN_AHEAD_BYTES;
+    const saving = (this.#requestedBytes / this.#requests) * MIN_REQUESTS_AHEAD;
+    return this.#aheadBytes >= Math.min(most, Math.max(least, saving));
   }
 
   /** Whether a request is likely to be the continuation. */
@@ -55,6 +60,7 @@ export class ReadStream {
   advance(offset: number, length: number): void {
     this.#next = Math.max(this.#next, offset + length);
     this.#requestedBytes += length;
+    this.#requests += 1;
     this.#readAhead(offset);
   }
 
@@ -124,6 +130,7 @@ export class ReadStream {
   #startAnew(): void {
     this.forgetAll();
     this.#requestedBytes = 0;
+    this.#requests = 1;
   }
 
   #drop(chunks: readonly Chunk[]): void {
