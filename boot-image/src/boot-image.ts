@@ -12,7 +12,7 @@ import type { Layer } from './layers/layer.ts';
 import { packLayer } from './layers/pack-layer.ts';
 import { SOURCE_FOLDER } from './locations.ts';
 import { writeMedium } from './media/write-medium.ts';
-import type { MediumSettings } from './medium-settings.ts';
+import type { MediumSettings } from '@diskferry/system/medium/medium-settings';
 import { collectParts, type KernelParts, type Parts } from './packages/parts.ts';
 import { pathExists } from './path-exists.ts';
 import { type LeftOut, measureParts, writeLeftOut, writeManifest } from './reports.ts';

@@ -5,7 +5,7 @@ import { formatDuration } from '@diskferry/system/units';
 import { buildBootImage } from './boot-image.ts';
 import { sourceDateEpoch } from './epoch.ts';
 import { cacheFolder, DIST_FOLDER } from './locations.ts';
-import { readMediumSettings, type SettingsOptions } from './medium-settings.ts';
+import { readMediumSettings, type SettingsOptions } from '@diskferry/system/medium/medium-settings';
 import { formatSizes } from './size-table.ts';
 
 const HELP = `Usage: npm run boot-image -- [--server HOST:PORT --ca FILE --enrolment FILE]

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { writeInitrd } from './initrd.ts';
-import type { MediumSettings } from './medium-settings.ts';
+import type { MediumSettings } from '@diskferry/system/medium/medium-settings';
 
 const SETTINGS: MediumSettings = { server: 'lab:7443', authority: 'CERTIFICATE\n', enrolment: 'SECRET' };
 let scratch = '';

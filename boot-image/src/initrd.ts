@@ -1,11 +1,11 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
-import { type CpioEntry, makeCpio } from './cpio.ts';
+import { type CpioEntry, makeCpio } from '@diskferry/system/medium/cpio';
 import { LAYERS, type Layer } from './layers/layer.ts';
-import type { MediumSettings } from './medium-settings.ts';
+import type { MediumSettings } from '@diskferry/system/medium/medium-settings';
 import type { KernelParts } from './packages/parts.ts';
-import { settingsArchive } from './settings-archive.ts';
+import { settingsArchive } from '@diskferry/system/medium/settings-archive';
 
 /** What stage 1 calls. */
 const APPLETS = ['sh', 'cp', 'insmod', 'losetup', 'mkdir', 'mount', 'reboot', 'sleep', 'switch_root'];

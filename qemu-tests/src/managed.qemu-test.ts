@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { readFile, writeFile } from 'node:fs/promises';
 import { test } from 'node:test';
-import { settingsArchive } from '@diskferry/boot-image/settings-archive';
+import { settingsArchive } from '@diskferry/system/medium/settings-archive';
 import { startServing } from '@diskferry/server/serve/testing/serving';
 import { run } from '@diskferry/system/run';
 import { openSession } from '@diskferry/system/session';

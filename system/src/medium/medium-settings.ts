@@ -1,6 +1,6 @@
 import { X509Certificate } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
-import { DiskferryError, messageOf, UsageError } from '@diskferry/system/errors';
+import { DiskferryError, messageOf, UsageError } from '../errors.ts';
 
 /** What a computer must know to dial the imaging server by itself. */
 export interface MediumSettings {
