@@ -19,6 +19,7 @@ import { abortOnInterrupt } from './cli/interrupt.ts';
 import { inventoryCommand } from './cli/inventory-command.ts';
 import { pairCommand } from './cli/pair-command.ts';
 import { print, printJson, printNote } from './cli/output.ts';
+import { pxeCommand } from './cli/pxe-command.ts';
 import { serveCommand } from './cli/serve-command.ts';
 import { InterruptedError } from './interrupted-error.ts';
 import { RefusedError } from './refused-error.ts';
@@ -36,6 +37,7 @@ const COMMANDS: readonly CliCommand[] = [
   serveCommand,
   computersCommand,
   enrolCommand,
+  pxeCommand,
   cleanupCommand,
 ];
 

@@ -1,0 +1,153 @@
+import { once } from 'node:events';
+import { BlockList, isIPv4 } from 'node:net';
+import { hostname } from 'node:os';
+import { join, resolve } from 'node:path';
+import { formatHostAddress, parseHostAddress } from '@diskferry/protocol/disk-address';
+import { UsageError } from '@diskferry/system/errors';
+import type { MediumSettings } from '@diskferry/system/medium/medium-settings';
+import { openSession } from '@diskferry/system/session';
+import { DECISIONS, type Decision } from '../pxe/boot-decision.ts';
+import { describeEvent, timed } from '../pxe/boot-log.ts';
+import { pxeStateFolder, rulesOfServer } from '../pxe/boot-rules.ts';
+import type { DhcpRange } from '../pxe/dnsmasq-settings.ts';
+import { startPxeServer } from '../pxe/pxe-server.ts';
+import { policyOf } from '../pxe/rules-policy.ts';
+import { readClientSettings } from '../pxe/settings-file.ts';
+import { findInterface, type WireInterface } from '../pxe/wire-interface.ts';
+import { requireRoot } from '../refused-error.ts';
+import { SERVER_PORT } from '../serve/server-port.ts';
+import { type CliOption, choiceOption, type Invocation, portOption } from './command.ts';
+import { print, printNote } from './output.ts';
+
+/** Beside that of `diskferry serve`. */
+const HTTP_PORT = 7480;
+const BUILT_FILES = join(import.meta.dirname, '../../../dist/pxe');
+
+export const PXE_SERVE_OPTIONS: readonly CliOption[] = [
+  { name: 'interface', value: 'IF', help: 'serve: the network interface whose machines are served' },
+  { name: 'address', value: 'ADDRESS', help: 'serve: which of its addresses (default: the first)' },
+  {
+    name: 'unknown',
+    value: 'WORD',
+    help: `serve: what counts for machines that no rule names: ${DECISIONS.join(', ')} (default ignore)`,
+  },
+  {
+    name: 'dhcp',
+    value: 'FROM-TO',
+    help: 'serve: hand out these addresses; only where there is no other DHCP server',
+  },
+  { name: 'gateway', value: 'ADDRESS', help: 'serve: with --dhcp, the way out of that network' },
+  {
+    name: 'media',
+    value: 'FOLDER',
+    help: 'serve: let the computers dial a server, with what "diskferry enrol" wrote there',
+  },
+  {
+    name: 'server',
+    value: 'HOST',
+    help: `serve: with --media, whom they dial, with :PORT unless ${SERVER_PORT} (default: this host)`,
+  },
+  { name: 'kernel-words', value: 'WORDS', help: 'serve: further words of the kernel command line' },
+  { name: 'files', value: 'FOLDER', help: 'serve: where vmlinuz and initrd are (default: dist/pxe)' },
+  {
+    name: 'http-port',
+    value: 'N',
+    help: `serve: TCP port of scripts, kernel and initrd (default ${HTTP_PORT})`,
+  },
+];
+
+/** Runs the PXE server until it is interrupted. */
+export async function runPxeServe(invocation: Invocation): Promise<number> {
+  const { values, flags, signal } = invocation;
+  requireRoot('a PXE server');
+  const name = values.get('interface');
+  if (name === undefined)
+    throw new UsageError('pxe serve takes --interface IF; "ip -brief address" lists them');
+  const wire = findInterface(name, values.get('address'));
+  const dhcp = dhcpOption(invocation, wire);
+  const unknown = choiceOption(invocation, 'unknown', DECISIONS) ?? 'ignore';
+  const rules = rulesOfServer();
+  const logFile = join(pxeStateFolder(), 'log.jsonl');
+  await using session = openSession('pxe');
+  const server = await startPxeServer({
+    session,
+    wire,
+    dhcp,
+    filesFolder: resolve(values.get('files') ?? BUILT_FILES),
+    client: await clientOption(invocation),
+    kernelWords: kernelWordsOption(invocation),
+    httpPort: portOption(invocation, 'http-port') ?? HTTP_PORT,
+    policy: policyOf(rules, unknown),
+    logFile,
+    leasesFile: join(pxeStateFolder(), `leases-${wire.name}`),
+    onEvent: (event) => print(flags.has('json') ? JSON.stringify(timed(event)) : describeEvent(event)),
+    onNote: printNote,
+  });
+  try {
+    printNote(
+      `${wire.name} (${wire.address}): ${dhcp === undefined ? 'beside the DHCP server that is there' : `addresses ${dhcp.from} to ${dhcp.to}`}, ${server.httpUrl}`,
+    );
+    printNote(`machines without a rule: ${UNKNOWN_WORDS[unknown]}; rules: ${rules.path}; log: ${logFile}`);
+    printNote('ready');
+    if (!signal.aborted) await once(signal, 'abort');
+  } finally {
+    await server.close();
+  }
+  return 0;
+}
+
+const UNKNOWN_WORDS: Readonly<Record<Decision, string>> = {
+  boot: 'boot the imaging client',
+  local: 'start from their own disk',
+  refuse: 'are refused',
+  ignore: 'get no answer, and start as if this server were not there',
+};
+
+/** @throws {UsageError} */
+function dhcpOption({ values }: Invocation, wire: WireInterface): DhcpRange | undefined {
+  const text = values.get('dhcp');
+  const gateway = values.get('gateway');
+  if (text === undefined) {
+    if (gateway !== undefined) throw new UsageError('--gateway belongs to --dhcp FROM-TO');
+    return undefined;
+  }
+  const [from = '', to = '', ...more] = text.split('-');
+  if (more.length > 0 || !isIPv4(from) || !isIPv4(to)) {
+    throw new UsageError(`--dhcp takes two addresses as 192.168.77.100-192.168.77.200, not "${text}"`);
+  }
+  const stranger = [from, to, ...(gateway === undefined ? [] : [gateway])].find((one) => !wire.contains(one));
+  if (stranger !== undefined) {
+    throw new UsageError(
+      `${stranger} is not in the network of ${wire.name} (${wire.address}, ${wire.netmask})`,
+    );
+  }
+  const range = new BlockList();
+  try {
+    range.addRange(from, to);
+  } catch {
+    throw new UsageError(`--dhcp ${text} ends before it begins`);
+  }
+  if (range.check(wire.address)) {
+    throw new UsageError(`--dhcp ${text} holds ${wire.address}, which is this server's own address`);
+  }
+  return { from, to, gateway };
+}
+
+/** @throws {UsageError} */
+async function clientOption({ values }: Invocation): Promise<MediumSettings | undefined> {
+  const media = values.get('media');
+  const server = values.get('server');
+  if (media === undefined) {
+    if (server === undefined) return undefined;
+    throw new UsageError('--server needs --media FOLDER with what "diskferry enrol" wrote');
+  }
+  const address = parseHostAddress(server ?? hostname(), { defaultPort: SERVER_PORT });
+  return readClientSettings(resolve(media), formatHostAddress(address));
+}
+
+/** They go into a script of iPXE, where a line end begins a command and ${ a setting. */
+function kernelWordsOption({ values }: Invocation): string {
+  const words = values.get('kernel-words') ?? '';
+  if (/^[ !#%-;=?-Z^-z]*$/.test(words) && !words.includes('||')) return words;
+  throw new UsageError(`--kernel-words takes plain words without quotes, $, & and |, not "${words}"`);
+}

@@ -1,0 +1,39 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { installHint } from '@diskferry/system/packages';
+import { RefusedError } from '../refused-error.ts';
+
+/** What a kind of firmware loads first. */
+export interface Loader {
+  /** Also a tag of dnsmasq's settings. */
+  readonly name: 'bios' | 'uefi' | 'uefi-http';
+  /** Processor architectures as in DHCP option 93 (RFC 4578; IANA, "Processor Architecture Types"). */
+  readonly architectures: readonly number[];
+  /** How the firmware gets the file. */
+  readonly by: 'tftp' | 'http';
+  /** A file of this server, served by its last name. */
+  readonly path: string;
+}
+
+/** Where Debian's package has iPXE. */
+const IPXE_FOLDER = '/usr/lib/ipxe';
+
+/**
+ * The first loader of each firmware. On UEFI that is the iPXE which uses the firmware's own network driver: the card has
+ * one, since it has just started from it. 7 and 9 both are x86-64; real firmware sends 7, the registry says 9.
+ */
+export const LOADERS: readonly Loader[] = [
+  { name: 'bios', architectures: [0], by: 'tftp', path: join(IPXE_FOLDER, 'undionly.kpxe') },
+  { name: 'uefi', architectures: [7, 9], by: 'tftp', path: join(IPXE_FOLDER, 'snponly.efi') },
+  { name: 'uefi-http', architectures: [16], by: 'http', path: join(IPXE_FOLDER, 'snponly.efi') },
+];
+
+/** @throws {RefusedError} `IPXE_MISSING` */
+export function requireLoaders(): void {
+  const missing = LOADERS.find(({ path }) => !existsSync(path));
+  if (missing === undefined) return;
+  throw new RefusedError(
+    'IPXE_MISSING',
+    `the boot loader ${missing.path} is missing; ${installHint('ipxe')}`,
+  );
+}
