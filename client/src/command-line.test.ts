@@ -15,12 +15,15 @@ test('without options the disks of the computer are served read-only on the usua
     host: undefined,
     port: 7000,
     controlPort: 7001,
+    consoles: [],
+    allowShell: false,
+    systemFolder: '/',
   });
 });
 
 test('every option is understood', () => {
   const text =
-    '--disk a.img --disk /dev/sdb --sector-size 4096 --state /tmp/s --insecure --writable --listen ::1 --port 0 --control-port 7005 --json';
+    '--disk a.img --disk /dev/sdb --sector-size 4096 --state /tmp/s --insecure --writable --listen ::1 --port 0 --control-port 7005 --console /dev/tty1 --console /dev/ttyS0 --allow-shell --system /tmp/os --json';
   assert.deepEqual(parseCommandLine(text.split(' ')), {
     action: 'json',
     paths: ['a.img', '/dev/sdb'],
@@ -33,6 +36,9 @@ test('every option is understood', () => {
     host: '::1',
     port: 0,
     controlPort: 7005,
+    consoles: ['/dev/tty1', '/dev/ttyS0'],
+    allowShell: true,
+    systemFolder: '/tmp/os',
   });
   assert.deepEqual(parseCommandLine(['--help', '--port', 'x']), { action: 'help' });
   assert.deepEqual(parseCommandLine(['--version']), { action: 'version' });

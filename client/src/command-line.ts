@@ -34,6 +34,11 @@ an inventory over a control channel.
   --listen ADDRESS    listen on this address only (default: all)
   --port N            port of the disks (default ${CLIENT_PORT})
   --control-port N    port of the control channel (default: the next one)
+  --console DEVICE    show the status on this terminal and take keys from it;
+                      may be given several times (default: print the status)
+  --allow-shell       one of the keys opens a shell, as the user of the client
+  --system FOLDER     where the secondary OS lies, whose scripts the keys use
+                      (default /)
   --json              print the inventory as JSON and exit
   --version           print the version and exit
   --help              print this and exit
@@ -61,6 +66,12 @@ export interface ServeOptions {
   readonly host: string | undefined;
   readonly port: number;
   readonly controlPort: number;
+  /** Terminals with a keyboard; without one the status is only printed. */
+  readonly consoles: readonly string[];
+  /** Whoever stands in front of the computer may open a shell. */
+  readonly allowShell: boolean;
+  /** The root of the secondary OS. */
+  readonly systemFolder: string;
 }
 
 export type Command =
@@ -102,6 +113,9 @@ export function parseCommandLine(args: readonly string[]): Command {
     host: parseHost(flags.listen),
     port,
     controlPort: parsePort('--control-port', flags['control-port']) ?? controlPortOf(port),
+    consoles: flags.console ?? [],
+    allowShell: flags['allow-shell'] ?? false,
+    systemFolder: flags.system ?? '/',
   };
 }
 
@@ -122,6 +136,9 @@ function parseFlags(args: readonly string[]) {
         listen: { type: 'string' },
         port: { type: 'string' },
         'control-port': { type: 'string' },
+        console: { type: 'string', multiple: true },
+        'allow-shell': { type: 'boolean' },
+        system: { type: 'string' },
         json: { type: 'boolean' },
         version: { type: 'boolean' },
         help: { type: 'boolean' },

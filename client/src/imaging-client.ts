@@ -4,12 +4,16 @@ import { openBlockDisk } from './disks/block-disk.ts';
 import { createDiskList } from './disks/disk-list.ts';
 import type { Offer } from './doors.ts';
 import { inventoryReader } from './inventory/inventory.ts';
+import { openConsoles } from './console/open-consoles.ts';
+import { LogView } from './console/log-view.ts';
+import { readSurroundings } from './console/surroundings.ts';
 import { openDiallingDoors } from './managed/dialling-doors.ts';
 import { ActivityBook } from './server/activity.ts';
 import { diskCatalog } from './server/disk-catalog.ts';
 import { DiskPool } from './server/disk-pool.ts';
 import { openListeningDoors } from './server/listening-doors.ts';
 import { startScreen } from './screen.ts';
+import type { GrantStatus } from './status.ts';
 import { VERSION } from './version.ts';
 
 export interface ImagingClient {
@@ -20,7 +24,7 @@ export interface ImagingClient {
 /**
  * Serves disks and control channel, and keeps the screen up to date.
  *
- * @param print writes text to the screen
+ * @param print writes text where no terminal is given, or none works
  * @throws {NamedDiskError} for a disk that cannot be served
  * @throws {AccessSetupError} for keys that cannot be used
  * @throws {ListenError} for a port that cannot be used
@@ -44,20 +48,24 @@ export async function startImagingClient(
     managed === undefined
       ? await openListeningDoors(options, offer)
       : await openDiallingDoors({ managed, stateFolder }, offer);
+  const grants = (): readonly GrantStatus[] => grantStatus(doors.access);
+  const consoles = openConsoles(options, { readInventory, grants });
   const screen = startScreen({
     readState: () => ({
       version: VERSION,
       inventory: readInventory(),
       host,
       ...doors.status(),
-      grants: grantStatus(doors.access),
+      grants: grants(),
+      ...readSurroundings(options.systemFolder),
     }),
     book,
-    print,
+    views: consoles.length === 0 ? [new LogView(print)] : consoles,
   });
   return {
     close: async () => {
       screen.stop();
+      for (const console of consoles) console.close();
       await doors.close();
     },
   };

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import type { Inventory } from '@diskferry/protocol/inventory';
+import { LogView } from './console/log-view.ts';
 import { startScreen } from './screen.ts';
 import { ActivityBook } from './server/activity.ts';
 import type { StatusState } from './status.ts';
@@ -20,6 +21,7 @@ function startTestScreen(context: TestContext) {
   const state = { inventory: INVENTORY, grants: [] as StatusState['grants'], fails: false };
   const book = new ActivityBook();
   const printed: string[] = [];
+  const clock = { ms: 0 };
   const screen = startScreen({
     readState: () => {
       if (state.fails) throw new Error('no more file descriptors');
@@ -31,16 +33,25 @@ function startTestScreen(context: TestContext) {
         host: undefined,
         access: { kind: 'insecure', writable: false },
         grants: state.grants,
+        network: [],
+        controllers: [],
+        uptime: 1,
       };
     },
     book,
-    print: (text) => printed.push(text),
+    now: () => clock.ms,
+    views: [new LogView((text) => printed.push(text))],
   });
   context.after(() => screen.stop());
   return {
     state,
     book,
-    poll: (times = 1) => context.mock.timers.tick(times * POLL_MS),
+    poll: (times = 1) => {
+      for (let poll = 0; poll < times; poll++) {
+        clock.ms += POLL_MS;
+        context.mock.timers.tick(POLL_MS);
+      }
+    },
     takePrinted: () => printed.splice(0).join(''),
   };
 }
@@ -79,7 +90,7 @@ test('what a server reads is printed while it changes, not at every poll', (cont
   poll(1);
   assert.equal(takePrinted(), '');
   poll(1);
-  assert.equal(takePrinted(), 'connected: 1 from 10.0.2.2, sda: 2.0 MB read\n');
+  assert.equal(takePrinted(), 'connected: 1 from 10.0.2.2, sda: 2.0 MB read, 166.7 KB/s\n');
   poll(10);
   assert.equal(takePrinted(), '');
 });

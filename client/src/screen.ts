@@ -1,29 +1,45 @@
 import { debuglog } from 'node:util';
 import type { ActivityBook } from './server/activity.ts';
-import { activityText, type StatusState, statusText } from './status.ts';
+import type { StatusState } from './status.ts';
+import { ActivityMeter, type MeasuredActivity } from './status-activity.ts';
 
 const debug = debuglog('diskferry:screen');
 
 /** How often disks and addresses are looked at; a change is shown that late, in ms. */
 const POLL_MS = 2_000;
-/** Bytes that change all the time are shown every so many polls. */
-const POLLS_PER_ACTIVITY = 2;
+
+/** All that a screen can show of one moment. */
+export interface Picture {
+  readonly state: StatusState;
+  readonly activity: readonly MeasuredActivity[];
+}
+
+/** A terminal, or whatever else shows how it stands. */
+export interface View {
+  show(picture: Picture): void;
+}
 
 export interface ScreenOptions {
   readonly readState: () => StatusState;
   readonly book: ActivityBook;
-  readonly print: (text: string) => void;
+  readonly views: readonly View[];
   readonly pollMs?: number;
+  /** A clock that never jumps, in ms. */
+  readonly now?: () => number;
 }
 
-/** Prints the status now and whenever it changes, and what servers do while they do it. */
-export function startScreen({ readState, book, print, pollMs = POLL_MS }: ScreenOptions): { stop(): void } {
-  const printStatus = onChange(() => statusText(readState()), print);
-  const printActivity = onChange(() => activityText(book.summary()), print);
-  let polls = 0;
+/** Has the status shown now and every few seconds. */
+export function startScreen({
+  readState,
+  book,
+  views,
+  pollMs = POLL_MS,
+  now = () => performance.now(),
+}: ScreenOptions): { stop(): void } {
+  const meter = new ActivityMeter();
   function update(): void {
-    printStatus();
-    if (polls++ % POLLS_PER_ACTIVITY === 0) printActivity();
+    const picture = { state: readState(), activity: meter.measure(book.summary(), now()) };
+    for (const view of views) view.show(picture);
   }
 
   update();
@@ -36,13 +52,4 @@ export function startScreen({ readState, book, print, pollMs = POLL_MS }: Screen
     }
   }, pollMs);
   return { stop: () => clearInterval(timer) };
-}
-
-function onChange(read: () => string, print: (text: string) => void): () => void {
-  let last = '';
-  return () => {
-    const text = read();
-    if (text !== last) print(text);
-    last = text;
-  };
 }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { DiskInfo, Inventory, NicInfo } from '@diskferry/protocol/inventory';
-import { activityText, type StatusState, statusText } from './status.ts';
+import { type StatusState, statusText } from './status.ts';
 
 const DISK: DiskInfo = {
   name: 'sda',
@@ -38,6 +38,9 @@ function state(inventory: Partial<Inventory> = {}, rest: Partial<StatusState> = 
     host: undefined,
     access: { kind: 'keyed', code: '7KQ2-MD9X', fingerprint: FINGERPRINT, paired: [] },
     grants: [],
+    network: [],
+    controllers: [],
+    uptime: 100,
     ...rest,
   };
 }
@@ -47,10 +50,10 @@ test('the screen says what the computer is, what it has and what to type on the 
     statusText(state()),
     [
       'diskferry imaging client 1.2.3',
-      '',
+      'State: standby, not paired yet',
       'Computer: Dell Inc. OptiPlex 7010, serial ABC, 8.0 GB memory, UEFI',
       'Network:',
-      '  eth0  52:54:00:12:34:56  10.0.2.15  fe80::5054:ff:fe12:3456',
+      '  eth0  52:54:00:12:34:56  link up  10.0.2.15  fe80::5054:ff:fe12:3456',
       'Disks (read-only, unless a job below writes):',
       '  sda       500.1 GB  ST500DM002-1BD14, sata, serial Z3TABCDE',
       '',
@@ -69,10 +72,12 @@ test('a managed computer shows its server, and in full what is wrong with it', (
   const trouble =
     'lab:7443 shows a certificate that the authority of this medium has not issued: it is another server, or the medium ' +
     'is not of this one; make one with "diskferry enrol" there';
-  const text = statusText(state({}, { access: { kind: 'managed', server: 'lab:7443', state: trouble } }));
+  const access = { kind: 'managed', server: 'lab:7443', isConnected: false, trouble } as const;
+  const text = statusText(state({}, { access: { ...access, nextTryInSeconds: 3.2 } }));
   const lines = text.split('\n');
   assert.ok(lines.includes('Server: lab:7443'));
-  assert.ok(text.replaceAll(/\s+/g, ' ').includes(trouble));
+  assert.ok(text.replaceAll(/\s+/g, ' ').includes(`${trouble}; next try in 4 s`));
+  assert.match(text, /^State: error: no connection with the server$/m);
   assert.ok(lines.every((line) => line.length < 80));
   assert.doesNotMatch(text, /Pairing code|capture/);
 });
@@ -172,23 +177,8 @@ test('plain text is said loudly, and who may write then', () => {
 });
 
 test('a managed computer shows its server and no command', () => {
-  const access = { kind: 'managed', server: 'images.example:7443', state: 'connected' } as const;
+  const access = { kind: 'managed', server: 'images.example:7443', isConnected: true } as const;
   const text = statusText(state({}, { access }));
   assert.match(text, /Server: images\.example:7443\n +connected\nwaiting for the server\n/);
   assert.doesNotMatch(text, /type|Pairing/);
-});
-
-test('the use of a disk is one line, and its errors another', () => {
-  const use = { disk: 'sda', bytesRead: 1_234_000_000, bytesWritten: 0, errors: 0 };
-  assert.equal(
-    activityText([
-      { ...use, connections: 4, peers: ['10.0.2.2'] },
-      { ...use, disk: 'sdb', connections: 0, peers: [], bytesWritten: 512, errors: 2, lastError: 'sdb: EIO' },
-    ]),
-    'connected: 4 from 10.0.2.2, sda: 1.2 GB read\n' +
-      'connected: 0, sdb: 1.2 GB read, 512 bytes written\nerrors: 2, the last: sdb: EIO\n',
-  );
-  assert.equal(activityText([]), '');
-  const looked = { ...use, bytesRead: 0, connections: 0, peers: [] };
-  assert.equal(activityText([looked]), '', 'a server that only asked for the size is not shown');
 });

@@ -7,14 +7,19 @@ import {
 import type { ComputerInfo, DiskInfo, Inventory, NicInfo } from '@diskferry/protocol/inventory';
 import { diskTraits } from './disks/disk-description.ts';
 import { formatSize } from './disks/disk-size.ts';
-import type { DiskActivity } from './server/activity.ts';
+import type { Controller } from './console/missing-hardware.ts';
+import type { NetworkState } from './console/network-state.ts';
+import { activityLines, type MeasuredActivity } from './status-activity.ts';
+import { cut, shorten, wrap } from './status-lines.ts';
+import { type Problem, problemsOf } from './status-problems.ts';
 
-/** A text console shows 80 columns; a full line would leave an empty one below it on some. */
-const MAX_COLUMNS = 79;
-/** With all of them full, the text has 24 of a console's 25 lines. */
+/** A text console shows 80 columns and 25 lines; a full line would leave an empty one below it on some. */
+const DEFAULT_SIZE = { columns: 79, rows: 24 } as const;
 const MAX_DISKS = 6;
 const MAX_NICS = 4;
 const MAX_GRANTS = 2;
+/** A card may have a dozen IPv6 addresses. */
+const MAX_ADDRESSES = 2;
 
 /** Who may do what, for people. */
 export type AccessStatus =
@@ -31,7 +36,15 @@ export type AccessStatus =
       readonly authority?: string | undefined;
     }
   /** The server that the boot medium names may read. */
-  | { readonly kind: 'managed'; readonly server: string; readonly state: string };
+  | {
+      readonly kind: 'managed';
+      readonly server: string;
+      readonly isConnected: boolean;
+      /** Why it is not, in a sentence; undefined while the first attempt lasts. */
+      readonly trouble?: string | undefined;
+      /** Until the next attempt; undefined while one is made. */
+      readonly nextTryInSeconds?: number | undefined;
+    };
 
 /** The right to write to a disk, for people. */
 export interface GrantStatus {
@@ -51,31 +64,108 @@ export interface StatusState {
   readonly host: string | undefined;
   readonly access: AccessStatus;
   readonly grants: readonly GrantStatus[];
+  /** As the scripts of the secondary OS tell. */
+  readonly network: readonly NetworkState[];
+  readonly controllers: readonly Controller[];
+  /** Seconds since the kernel was started. */
+  readonly uptime: number;
 }
 
-/** The screen of the imaging client: at most 79 columns and 24 lines, unless the command to type is a long one. */
-export function statusText(state: StatusState): string {
+export interface StatusOptions {
+  /** The most that a line may have. */
+  readonly columns?: number;
+  /** What the lists of disks and cards are shortened for. */
+  readonly rows?: number;
+  /** What can be done at this screen, such as "R reboot"; undefined where there is no keyboard. */
+  readonly keys?: readonly string[] | undefined;
+  /** What servers do now, if it shall stand on the page. */
+  readonly activity?: readonly MeasuredActivity[];
+  /** Leaves out times that run on, so that two texts differ only if something has happened. */
+  readonly isSteady?: boolean;
+}
+
+/** The screen of the imaging client. */
+export function statusText(state: StatusState, options: StatusOptions = {}): string {
+  const { columns, rows } = { ...DEFAULT_SIZE, ...options };
+  const limits = { nics: MAX_NICS, disks: Math.max(MAX_DISKS, rows - DEFAULT_SIZE.rows + MAX_DISKS) };
+  let lines = statusLines(state, { ...options, columns }, limits);
+  while (lines.length > rows && limits.nics + limits.disks > 2) {
+    if (limits.disks > 2 || limits.nics === 1) limits.disks--;
+    else limits.nics--;
+    lines = statusLines(state, { ...options, columns }, limits);
+  }
+  return `${lines.join('\n')}\n`;
+}
+
+interface Limits {
+  readonly nics: number;
+  readonly disks: number;
+}
+
+function statusLines(
+  state: StatusState,
+  { columns, keys, activity = [], isSteady = false }: StatusOptions & { readonly columns: number },
+  limits: Limits,
+): string[] {
   const { inventory, access, grants } = state;
   const address = reachableAddress(state);
+  const seconds = (count: number): string => (isSteady ? '... s' : `${Math.ceil(count)} s`);
+  const problems = problemsOf(state, address, { hasKeys: keys !== undefined, seconds });
+  const cutLine = (line: string): string => cut(line, columns);
+  const nics = inventory.nics.map((nic) => nicLines(nic, state, columns));
+  const disks = inventory.disks.map((disk) => [cutLine(diskLine(disk))]);
   return [
-    `diskferry imaging client ${state.version}`,
-    '',
-    `Computer: ${describeComputer(inventory)}`,
+    cutLine(`diskferry imaging client ${state.version}`),
+    cutLine(`State: ${headline(state, { address, problems, activity })}`),
+    cutLine(`Computer: ${describeComputer(inventory)}`),
     'Network:',
-    ...shorten(inventory.nics.map(nicLine), MAX_NICS, 'network cards'),
-    ...(inventory.nics.length === 0 ? ['  no network card was found'] : []),
-    `Disks (${whoMayWrite(access)}):`,
-    ...shorten(inventory.disks.map(diskLine), MAX_DISKS, 'disks'),
-    ...(inventory.disks.length === 0 ? ['  no disk was found'] : []),
-    ...shorten(grants.map(grantLine), MAX_GRANTS, 'jobs that write'),
+    ...shorten(nics, limits.nics, 'network cards'),
+    ...(nics.length === 0 ? ['  no network card was found'] : []),
+    cutLine(`Disks (${whoMayWrite(access)}):`),
+    ...shorten(disks, limits.disks, 'disks'),
+    ...(disks.length === 0 ? ['  no disk was found'] : []),
+    ...shorten(
+      grants.map((grant) => [cutLine(grantLine(grant))]),
+      MAX_GRANTS,
+      'jobs that write',
+    ),
+    ...activityLines(activity, { columns, disks: inventory.disks }),
     '',
-    ...accessLines(access),
-    ...(access.kind === 'managed' ? [] : whatToType(state, address)),
-    address === undefined ? 'no network address yet; waiting for the server' : 'waiting for the server',
-    '',
-  ]
-    .map((line) => cut(line))
-    .join('\n');
+    ...problems.flatMap(({ text }) => (text === '' ? [] : wrap(text, { columns, first: '! ', rest: '  ' }))),
+    ...accessLines(access, columns, seconds),
+    ...(access.kind === 'managed' ? [] : whatToType(state, address, columns)),
+    cutLine(
+      address === undefined ? 'no network address yet; waiting for the server' : 'waiting for the server',
+    ),
+    ...(keys === undefined ? [] : wrap(`Keys: ${keys.join('  ')}`, { columns, rest: '      ' })),
+  ];
+}
+
+/** In a few words, what the computer does. */
+function headline(
+  { access }: StatusState,
+  {
+    address,
+    problems,
+    activity,
+  }: {
+    address: string | undefined;
+    problems: readonly Problem[];
+    activity: readonly MeasuredActivity[];
+  },
+): string {
+  const moving = activity.find(({ connections, bytesPerSecond }) => connections > 0 && bytesPerSecond > 0);
+  if (moving !== undefined) return `transferring with ${moving.peers.join(' and ')}`;
+  if (problems.length > 0) return `error: ${problems.map(({ title }) => title).join('; ')}`;
+  if (address === undefined) return 'waiting for a network address';
+  switch (access.kind) {
+    case 'insecure':
+      return 'standby, open to everybody';
+    case 'keyed':
+      return `standby, ${access.paired.length === 0 ? 'not paired yet' : `paired with ${access.paired.join(', ')}`}`;
+    case 'managed':
+      return access.isConnected ? `standby, connected with ${access.server}` : `dialling ${access.server}`;
+  }
 }
 
 function whoMayWrite(access: AccessStatus): string {
@@ -87,48 +177,36 @@ function grantLine({ disk, job, description }: GrantStatus): string {
   return `  job ${job} WRITES to ${disk}: ${description}`;
 }
 
-function accessLines(access: AccessStatus): string[] {
+function accessLines(access: AccessStatus, columns: number, seconds: (count: number) => string): string[] {
+  const lines = (text: string, rest: string): string[] => wrap(text, { columns, rest });
   switch (access.kind) {
     case 'insecure':
-      return ['INSECURE: no encryption, and whoever reaches this computer reads its disks'];
+      return lines('INSECURE: no encryption, and whoever reaches this computer reads its disks', '  ');
     case 'keyed':
       return [
         `Pairing code: ${access.code}`,
-        `Fingerprint:  ${access.fingerprint}`,
-        `Paired with:  ${pairedNames(access).join(', ') || 'nobody yet'}`,
+        ...lines(`Fingerprint:  ${access.fingerprint}`, '  '),
+        cut(`Paired with:  ${pairedNames(access).join(', ') || 'nobody yet'}`, columns),
       ];
     case 'managed':
-      return [`Server: ${access.server}`, ...wrap(access.state, '        ')];
+      return [
+        ...lines(`Server: ${access.server}`, '  '),
+        ...wrap(managedState(access, seconds), { columns, first: '        ', rest: '        ' }),
+      ];
   }
+}
+
+function managedState(
+  { isConnected, trouble, nextTryInSeconds = 0 }: Extract<AccessStatus, { kind: 'managed' }>,
+  seconds: (count: number) => string,
+): string {
+  if (isConnected) return 'connected';
+  if (trouble === undefined) return 'dialling';
+  return `${trouble}; next try in ${seconds(nextTryInSeconds)}`;
 }
 
 function pairedNames({ paired, authority }: Extract<AccessStatus, { kind: 'keyed' }>): readonly string[] {
   return authority === undefined ? paired : [`certificates of ${authority}`, ...paired];
-}
-
-/** What servers do with the disks: one line a disk that was used, and not only looked at. */
-export function activityText(activities: readonly DiskActivity[]): string {
-  return activities
-    .filter(
-      ({ connections, bytesRead, bytesWritten, errors }) =>
-        connections + bytesRead + bytesWritten + errors > 0,
-    )
-    .flatMap((activity) => [cut(useLine(activity)), ...errorLines(activity)])
-    .map((line) => `${line}\n`)
-    .join('');
-}
-
-function useLine({ disk, connections, peers, bytesRead, bytesWritten }: DiskActivity): string {
-  return [
-    `connected: ${connections}${connections === 0 ? '' : ` from ${peers.join(' and ')}`}`,
-    `${disk}: ${formatSize(bytesRead)} read`,
-    ...(bytesWritten === 0 ? [] : [`${formatSize(bytesWritten)} written`]),
-  ].join(', ');
-}
-
-/** Not cut: the reason stands at its end. */
-function errorLines({ errors, lastError }: DiskActivity): string[] {
-  return errors === 0 ? [] : [`errors: ${errors}, the last: ${lastError}`];
 }
 
 function describeComputer({ computer, memoryBytes }: Inventory): string {
@@ -145,9 +223,36 @@ function computerName({ manufacturer, product }: ComputerInfo): string {
   return [manufacturer, product].filter((word) => word !== undefined).join(' ');
 }
 
-function nicLine({ name, mac, linkUp, addresses }: NicInfo): string {
-  const missing = linkUp ? 'no address' : 'no link';
-  return `  ${name}  ${mac}  ${addresses.length === 0 ? missing : addresses.toSorted(byUse).join('  ')}`;
+function nicLines(nic: NicInfo, { network }: StatusState, columns: number): string[] {
+  const { name, mac, linkUp, addresses } = nic;
+  const state = network.find(({ adapter }) => adapter === name);
+  const hasAddress = addresses.some(isReachable);
+  const words = [
+    name,
+    mac,
+    linkUp ? 'link up' : 'no link',
+    ...(linkUp && !hasAddress ? [addressState(state)] : []),
+    ...addresses.toSorted(byUse).slice(0, MAX_ADDRESSES),
+    ...(/vlan \d+$/.exec(state?.words ?? '') ?? []),
+  ];
+  // Two blanks between words that belong together, which wrap() would break at.
+  const line = `  ${words.join('  ')}`;
+  return line.length <= columns ? [line] : wrap(words.join(' '), { columns, first: '  ', rest: '    ' });
+}
+
+function addressState(state: NetworkState | undefined): string {
+  switch (state?.word) {
+    case 'asking':
+      return 'asking for an address';
+    case 'no-answer':
+      return 'no DHCP answer';
+    case 'failed':
+    case 'off':
+    case 'bound':
+    case 'static':
+    case undefined:
+      return 'no address';
+  }
 }
 
 /** IPv4 first: it is what people type. */
@@ -164,13 +269,13 @@ function diskLine(disk: DiskInfo): string {
   return `  ${disk.name.padEnd(8)} ${formatSize(disk.size).padStart(9)}  ${facts.join(', ')}`;
 }
 
-function whatToType(state: StatusState, host: string | undefined): string[] {
+function whatToType(state: StatusState, host: string | undefined, columns: number): string[] {
   const { inventory, port } = state;
   const disk = inventory.disks.find(({ removable }) => !removable) ?? inventory.disks[0];
   if (host === undefined || disk === undefined) return [];
   const name = disk.name.replace(/^.*\//, '');
   const words = [`diskferry capture ${diskAddress(disk, { host, port })} ${name}.qcow2`, ...options(state)];
-  return ['On the server, type:', ...wrapCommand(words)];
+  return ['On the server, type:', ...wrapCommand(words, columns)];
 }
 
 /** What the command needs beside address and image. */
@@ -183,9 +288,9 @@ function options({ access, port, controlPort }: StatusState): string[] {
 }
 
 /** In one line if it fits, else as a shell takes it. */
-function wrapCommand(words: readonly string[]): string[] {
+function wrapCommand(words: readonly string[], columns: number): string[] {
   const line = `  ${words.join(' ')}`;
-  if (line.length <= MAX_COLUMNS) return [line];
+  if (line.length <= columns) return [line];
   return words.map((word, index) => `  ${word}${index === words.length - 1 ? '' : ' \\'}`);
 }
 
@@ -195,19 +300,9 @@ function diskAddress({ name, transport }: DiskInfo, { host, port }: { host: stri
   return `/dev/${name}@${port === CLIENT_PORT ? authority.replace(/:\d+$/, '') : authority}`;
 }
 
-/** Lines of whole words. */
-function wrap(sentence: string, indent: string): string[] {
-  const lines: string[] = [];
-  let line = '';
-  for (const word of sentence.split(' ')) {
-    if (line !== '' && indent.length + line.length + 1 + word.length > MAX_COLUMNS) {
-      lines.push(indent + line);
-      line = word;
-    } else {
-      line += line === '' ? word : ` ${word}`;
-    }
-  }
-  return [...lines, indent + line];
+/** Not one that only the next computer understands. */
+function isReachable(address: string): boolean {
+  return !/^(fe[89ab][0-9a-f]:|169\.254\.)/i.test(address);
 }
 
 /** An address under which a server reaches this computer: IPv4 if there is one, never a link-local one. */
@@ -215,15 +310,6 @@ function reachableAddress({ host, inventory }: StatusState): string | undefined 
   if (host !== undefined && host !== '0.0.0.0' && host !== '::') return host;
   return inventory.nics
     .flatMap(({ addresses }) => addresses)
-    .filter((address) => !/^(fe[89ab][0-9a-f]:|169\.254\.)/i.test(address))
+    .filter(isReachable)
     .toSorted(byUse)[0];
-}
-
-function shorten(lines: readonly string[], max: number, what: string): readonly string[] {
-  if (lines.length <= max) return lines;
-  return [...lines.slice(0, max - 1), `  and ${lines.length - max + 1} more ${what}`];
-}
-
-function cut(line: string): string {
-  return line.length <= MAX_COLUMNS ? line : `${line.slice(0, MAX_COLUMNS - 3)}...`;
 }

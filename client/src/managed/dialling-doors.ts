@@ -8,6 +8,8 @@ import { type ManagedState, startManagedClient } from './managed-client.ts';
 import { type ManagedOptions, readManagedSettings } from './managed-settings.ts';
 import { oneDisk } from './one-disk.ts';
 
+const MS_PER_SECOND = 1000;
+
 /**
  * Dials the server and listens nowhere.
  *
@@ -39,7 +41,8 @@ export async function openDiallingDoors(
   };
 }
 
-function managedStatus({ server, isConnected, trouble }: ManagedState) {
-  const state = isConnected ? 'connected' : (trouble ?? 'dialling');
-  return { kind: 'managed', server, state } as const;
+function managedStatus({ server, isConnected, trouble, nextTryAtMs }: ManagedState) {
+  const nextTryInSeconds =
+    nextTryAtMs === undefined ? undefined : Math.max(0, nextTryAtMs - performance.now()) / MS_PER_SECOND;
+  return { kind: 'managed', server, isConnected, trouble, nextTryInSeconds } as const;
 }

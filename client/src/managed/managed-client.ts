@@ -25,6 +25,8 @@ export interface ManagedState {
   readonly isConnected: boolean;
   /** Why it is not, in a sentence; undefined before the first attempt has ended. */
   readonly trouble: string | undefined;
+  /** When it is tried again, by performance.now(); undefined while it is tried. */
+  readonly nextTryAtMs: number | undefined;
 }
 
 export interface ManagedClientOptions {
@@ -87,6 +89,7 @@ class DiallingClient {
       server: formatHostAddress(settings.server),
       isConnected: false,
       trouble: undefined,
+      nextTryAtMs: undefined,
     };
   }
 
@@ -98,8 +101,10 @@ class DiallingClient {
       backOff.interrupted(performance.now());
       if (signal.aborted) return;
       debug('%s', why);
+      const delayMs = backOff.nextDelayMs();
+      this.#show(false, why, performance.now() + delayMs);
+      await sleep(delayMs, undefined, { signal }).catch(() => {});
       this.#show(false, why);
-      await sleep(backOff.nextDelayMs(), undefined, { signal }).catch(() => {});
     }
   }
 
@@ -163,8 +168,8 @@ class DiallingClient {
     }
   }
 
-  #show(isConnected: boolean, trouble: string | undefined): void {
-    this.state = { ...this.state, isConnected, trouble };
+  #show(isConnected: boolean, trouble: string | undefined, nextTryAtMs?: number): void {
+    this.state = { ...this.state, isConnected, trouble, nextTryAtMs };
   }
 }
 

@@ -2,11 +2,13 @@
 #   diskferry.insecure           plain text, for everybody in the network; whatever server the medium names
 #   diskferry.server=HOST:PORT   another server of the same authority
 #   diskferry.server=none        no server: wait for somebody who knows the pairing code
+#   diskferry.shell              whoever stands in front of the computer may open a shell
 
 SETTINGS=${SETTINGS:-/etc/diskferry}
 
 # Prints the options, one a line.
 client_options() {
+  ! has_word diskferry.shell || echo --allow-shell
   if has_word diskferry.insecure; then
     echo --insecure
     return

@@ -17,12 +17,15 @@ consoles() {
   } 2>/dev/null | sort -u
 }
 
+# The speed that the boot loaders and the kernel use; without waiting for a modem to pick up.
+set_serial_speed() {
+  stty -F "/dev/$SERIAL_DEFAULT" "$SERIAL_SPEED" clocal 2>/dev/null
+}
+
 # Copies lines from standard input to all of them. One that does not work must not silence the others.
 say() {
   terminals=$(consoles)
-  for terminal in $terminals; do
-    [ "$terminal" != "$SERIAL_DEFAULT" ] || stty -F "/dev/$terminal" "$SERIAL_SPEED" 2>/dev/null
-  done
+  set_serial_speed
   while IFS= read -r line; do
     for terminal in $terminals; do
       printf '%s\n' "$line" 2>/dev/null >"/dev/$terminal"
