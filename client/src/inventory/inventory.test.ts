@@ -79,6 +79,8 @@ test('a network card is listed with its driver, link and addresses', () => {
   sysfs.addLink('class/net/eth0', `devices/${CARD}/net/eth0`);
   const interfaces = {
     eth0: [{ address: '10.0.2.15' }, { address: 'fe80::1' }],
+    'eth0.5': [{ address: '10.5.0.1' }],
+    eth00: [{ address: '10.6.0.1' }],
   } as unknown as InterfaceAddresses;
   assert.deepEqual(readNics(sysfs.root, interfaces), [
     {
@@ -87,7 +89,7 @@ test('a network card is listed with its driver, link and addresses', () => {
       driver: 'e1000e',
       linkUp: true,
       speedMbps: 1000,
-      addresses: ['10.0.2.15', 'fe80::1'],
+      addresses: ['10.0.2.15', 'fe80::1', '10.5.0.1'],
     },
   ]);
 });

@@ -31,6 +31,9 @@ function describeNic(folder: string, name: string, interfaces: InterfaceAddresse
     ...(driver === undefined ? {} : { driver: basename(driver) }),
     linkUp: readNumber(folder, 'carrier') === 1,
     ...(speedMbps > 0 ? { speedMbps } : {}),
-    addresses: (interfaces[name] ?? []).map(({ address }) => address),
+    // A VLAN is called CARD.NUMBER here, and its addresses are those of the card to everybody else.
+    addresses: Object.entries(interfaces)
+      .filter(([other]) => other === name || other.startsWith(`${name}.`))
+      .flatMap(([, addresses = []]) => addresses.map(({ address }) => address)),
   };
 }
