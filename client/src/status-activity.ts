@@ -1,7 +1,7 @@
 import type { DiskInfo } from '@diskferry/protocol/inventory';
 import { formatSize } from './disks/disk-size.ts';
 import type { DiskActivity } from './server/activity.ts';
-import { cut } from './status-lines.ts';
+import { wrap } from './status-lines.ts';
 
 /** Over so long a time a rate is measured, in ms: what reads ahead comes in bursts. */
 const WINDOW_MS = 10_000;
@@ -60,7 +60,10 @@ export function activityLines(
       ({ connections, bytesRead, bytesWritten, errors }) =>
         connections + bytesRead + bytesWritten + errors > 0,
     )
-    .flatMap((activity) => [cut(useLine(activity, options), options.columns), ...errorLines(activity)]);
+    .flatMap((activity) => [
+      ...wrap(useLine(activity, options), { columns: options.columns, rest: '  ' }),
+      ...errorLines(activity),
+    ]);
 }
 
 function useLine(
@@ -85,7 +88,7 @@ function shareOf(bytes: number, size: number | undefined): string[] {
   return share < 1 || bytes > size ? [] : [`${share} % of the disk`];
 }
 
-/** Not cut: the reason stands at its end. */
+/** In one line, so that the reason can be searched for. */
 function errorLines({ errors, lastError }: DiskActivity): string[] {
   return errors === 0 ? [] : [`errors: ${errors}, the last: ${lastError}`];
 }

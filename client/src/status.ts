@@ -18,6 +18,8 @@ const DEFAULT_SIZE = { columns: 79, rows: 24 } as const;
 const MAX_DISKS = 6;
 const MAX_NICS = 4;
 const MAX_GRANTS = 2;
+/** Of disks and cards, however small the screen is: the first and how many more. */
+const MIN_SHOWN = 2;
 /** A card may have a dozen IPv6 addresses. */
 const MAX_ADDRESSES = 2;
 
@@ -89,8 +91,8 @@ export function statusText(state: StatusState, options: StatusOptions = {}): str
   const { columns, rows } = { ...DEFAULT_SIZE, ...options };
   const limits = { nics: MAX_NICS, disks: Math.max(MAX_DISKS, rows - DEFAULT_SIZE.rows + MAX_DISKS) };
   let lines = statusLines(state, { ...options, columns }, limits);
-  while (lines.length > rows && limits.nics + limits.disks > 2) {
-    if (limits.disks > 2 || limits.nics === 1) limits.disks--;
+  while (lines.length > rows && limits.nics + limits.disks > 2 * MIN_SHOWN) {
+    if (limits.disks > MIN_SHOWN) limits.disks--;
     else limits.nics--;
     lines = statusLines(state, { ...options, columns }, limits);
   }
@@ -112,11 +114,12 @@ function statusLines(
   const seconds = (count: number): string => (isSteady ? '... s' : `${Math.ceil(count)} s`);
   const problems = problemsOf(state, address, { hasKeys: keys !== undefined, seconds });
   const cutLine = (line: string): string => cut(line, columns);
+  const wrapLine = (line: string): string[] => wrap(line, { columns, rest: '  ' });
   const nics = inventory.nics.map((nic) => nicLines(nic, state, columns));
   const disks = inventory.disks.map((disk) => [cutLine(diskLine(disk))]);
   return [
     cutLine(`diskferry imaging client ${state.version}`),
-    cutLine(`State: ${headline(state, { address, problems, activity })}`),
+    ...wrapLine(`State: ${headline(state, { address, problems, activity })}`),
     cutLine(`Computer: ${describeComputer(inventory)}`),
     'Network:',
     ...shorten(nics, limits.nics, 'network cards'),
@@ -134,11 +137,18 @@ function statusLines(
     ...problems.flatMap(({ text }) => (text === '' ? [] : wrap(text, { columns, first: '! ', rest: '  ' }))),
     ...accessLines(access, columns, seconds),
     ...(access.kind === 'managed' ? [] : whatToType(state, address, columns)),
-    cutLine(
+    ...wrapLine(
       address === undefined ? 'no network address yet; waiting for the server' : 'waiting for the server',
     ),
-    ...(keys === undefined ? [] : wrap(`Keys: ${keys.join('  ')}`, { columns, rest: '      ' })),
+    ...(keys === undefined ? [] : keyLines(keys, columns)),
   ];
+}
+
+/** A key and its word stay together. */
+function keyLines(keys: readonly string[], columns: number): string[] {
+  const bound = keys.map((key) => key.replaceAll(' ', '\u00a0'));
+  const lines = wrap(`Keys: ${bound.join(', ')}`, { columns, rest: '      ' });
+  return lines.map((line) => line.replaceAll('\u00a0', ' '));
 }
 
 /** In a few words, what the computer does. */
@@ -162,10 +172,15 @@ function headline(
     case 'insecure':
       return 'standby, open to everybody';
     case 'keyed':
-      return `standby, ${access.paired.length === 0 ? 'not paired yet' : `paired with ${access.paired.join(', ')}`}`;
+      return `standby, ${pairedWith(access.paired)}`;
     case 'managed':
       return access.isConnected ? `standby, connected with ${access.server}` : `dialling ${access.server}`;
   }
+}
+
+function pairedWith([first, ...others]: readonly string[]): string {
+  if (first === undefined) return 'not paired yet';
+  return `paired with ${first}${others.length === 0 ? '' : ` and ${others.length} more`}`;
 }
 
 function whoMayWrite(access: AccessStatus): string {
@@ -291,7 +306,10 @@ function options({ access, port, controlPort }: StatusState): string[] {
 function wrapCommand(words: readonly string[], columns: number): string[] {
   const line = `  ${words.join(' ')}`;
   if (line.length <= columns) return [line];
-  return words.map((word, index) => `  ${word}${index === words.length - 1 ? '' : ' \\'}`);
+  const continued = ' \\'.length;
+  const isNarrow = words.some((word) => 2 + word.length + continued > columns);
+  const parts = isNarrow ? wrap(words.join(' '), { columns: columns - 2 - continued }) : words;
+  return parts.map((part, index) => `  ${part}${index === parts.length - 1 ? '' : ' \\'}`);
 }
 
 function diskAddress({ name, transport }: DiskInfo, { host, port }: { host: string; port: number }): string {
