@@ -1,3 +1,4 @@
+import type { ByteRange } from '@diskferry/server-adapter/partitions/readable-disk';
 import type { Difference } from '../compare/difference.ts';
 import { bytesToMove } from '../file-systems/bytes-to-move.ts';
 import { readAt, sizeOfDevice, withDevice, writeAt } from '../file-systems/block-device.ts';
@@ -29,6 +30,7 @@ import {
   verifyThinPool,
 } from './thin-contents.ts';
 import { findThinPools, type PoolPlace } from './thin-pool.ts';
+import { readPlainGroup } from './plain-group.ts';
 import { refitGroup } from './refit-group.ts';
 import { type LogicalVolume, parseVolumeGroup, type VolumeGroup } from './volume-group.ts';
 import { rangesOfVolume } from './volume-ranges.ts';
@@ -39,11 +41,14 @@ const BOOT_SECTOR_BYTES = 512;
 /** A volume with what is on it. */
 interface Content {
   readonly volume: LogicalVolume;
+  /** The pieces of the source that it is read from. */
+  readonly ranges: readonly ByteRange[];
   readonly fileSystem: FileSystem;
 }
 
 /** A volume group as it was found. */
 interface Found {
+  /** Without caches. */
   readonly group: VolumeGroup;
   readonly facts: PhysicalVolumeFacts;
   /** Of the volumes that lie on the device itself. */
@@ -52,33 +57,36 @@ interface Found {
   readonly pools: readonly ThinContents[];
   /** Why other thin pools are not: sentences. */
   readonly poolNotes: readonly string[];
+  /** What becomes of caches: sentences. */
+  readonly cacheNotes: readonly string[];
   readonly size: number;
 }
 
 /**
  * Examines a physical volume of LVM. Its group is recreated with its names and identifiers, and what is on its volumes is
- * copied like what is on partitions. Linear and striped volumes are opened without device-mapper, thin ones with it; what else
- * is made of others (caches, snapshots, mirrors) is copied in its parts, as sectors.
+ * copied like what is on partitions. Linear, striped and cached volumes are opened without device-mapper, thin ones with it;
+ * caches are left behind. What else is made of others (snapshots, mirrors) is copied in its parts, as sectors.
  */
 export const recogniseLvm: ContainerDriver = async (device, signature, inside) => {
   const { session } = inside;
   const size = await sizeOfDevice(device);
-  const reading = await readGroup(device, inside);
+  const reading = await readPlainGroup(device, inside);
   if ('reason' in reading) {
     return sectorsFileSystem(device, signature, `this LVM volume is copied as sectors: ${reading.reason}`);
   }
-  const { group } = reading;
+  const { group, rangesOf, cacheNotes } = reading;
   const { pools, poolNotes } = await recognisePools(device, group, inside);
   const parts = new Map(pools.flatMap((pool) => [...partsOf(pool)]));
   const contents: Content[] = [];
   for (const volume of group.volumes) {
-    const plain = await withInnerDevice(device, rangesOfVolume(group, volume), { session }, (path) =>
+    const ranges = rangesOf.get(volume.name) ?? rangesOfVolume(group, volume);
+    const plain = await withInnerDevice(device, ranges, { session }, (path) =>
       recogniseVolume(path, volume, inside),
     );
-    contents.push({ volume, fileSystem: parts.get(volume.name)?.(plain) ?? plain });
+    contents.push({ volume, ranges, fileSystem: parts.get(volume.name)?.(plain) ?? plain });
   }
   const facts = await dumpHeaders(device, { session });
-  const found: Found = { group, facts, contents, pools, poolNotes, size };
+  const found: Found = { group, facts, contents, pools, poolNotes, cacheNotes, size };
   const suitability = (destination: Destination): Suitability => suitabilityOf(found, destination);
   return {
     type: signature.type,
@@ -98,20 +106,6 @@ export const recogniseLvm: ContainerDriver = async (device, signature, inside) =
     verify: (source, destination, context) => verifyGroup(found, source, destination, context),
   };
 };
-
-async function readGroup(
-  device: string,
-  { session }: Inside,
-): Promise<{ readonly group: VolumeGroup } | { readonly reason: string }> {
-  try {
-    const group = parseVolumeGroup(await dumpMetadata(device, { session }));
-    for (const volume of group.volumes) rangesOfVolume(group, volume);
-    return { group };
-  } catch (error) {
-    if (!(error instanceof FileSystemError)) throw error;
-    return { reason: error.message };
-  }
-}
 
 async function recognisePools(
   device: string,
@@ -197,7 +191,7 @@ function sizeChange(
   return `volume ${name} has ${formatBytes(extents * extentBytes)}, it had ${formatBytes(extentCount * extentBytes)}${striped}`;
 }
 
-function notesOf({ group, facts, contents, pools, poolNotes }: Found): string[] {
+function notesOf({ group, facts, contents, pools, poolNotes, cacheNotes }: Found): string[] {
   const byFiles = new Set(
     pools.flatMap(({ pool, thins }) => [pool.name, ...thins.map(({ volume }) => volume.name)]),
   );
@@ -210,6 +204,7 @@ function notesOf({ group, facts, contents, pools, poolNotes }: Found): string[] 
     `it holds the volume group ${group.name}: ${list.length === 0 ? 'no plain volumes' : list.join(', ')}`,
     ...pools.flatMap(notesOfPool),
     ...poolNotes,
+    ...cacheNotes,
     ...composed.map(
       ([name, kind]) => `volume ${name} is a ${kind}: what it is made of is copied as sectors, with its size`,
     ),
@@ -238,9 +233,9 @@ async function createGroup(found: Found, destination: string, context: CopyConte
     context,
   );
   await checkGroup(destination, group.name, context);
-  for (const { volume, fileSystem } of pairs(found, group)) {
-    await withInnerDevice(destination, rangesOfVolume(group, volume.after), context, (path) =>
-      fileSystem.create(path, contextInside(context, `volume ${volume.after.name}`, 0)),
+  for (const { after, fileSystem } of pairs(found, group)) {
+    await withInnerDevice(destination, rangesOfVolume(group, after), context, (path) =>
+      fileSystem.create(path, contextInside(context, `volume ${after.name}`, 0)),
     );
   }
   for (const contents of found.pools) {
@@ -249,14 +244,11 @@ async function createGroup(found: Found, destination: string, context: CopyConte
 }
 
 /** Each volume as it was and as it will be. */
-function pairs(
-  { contents }: Found,
-  group: VolumeGroup,
-): { volume: { before: LogicalVolume; after: LogicalVolume }; fileSystem: FileSystem }[] {
+function pairs({ contents }: Found, group: VolumeGroup): (Content & { readonly after: LogicalVolume })[] {
   const byName = new Map(group.volumes.map((volume) => [volume.name, volume]));
-  return contents.flatMap(({ volume: before, fileSystem }) => {
-    const after = byName.get(before.name);
-    return after === undefined ? [] : [{ volume: { before, after }, fileSystem }];
+  return contents.flatMap((content) => {
+    const after = byName.get(content.volume.name);
+    return after === undefined ? [] : [{ ...content, after }];
   });
 }
 
@@ -278,18 +270,14 @@ async function withEachVolume<T>(
   const group = groupOn(found, await sizeOfDevice(destination));
   const results: T[] = [];
   let done = 0;
-  for (const { volume, fileSystem } of pairs(found, group)) {
+  for (const { ranges, after, fileSystem } of pairs(found, group)) {
     context.signal?.throwIfAborted();
-    const { name } = volume.before;
+    const { name } = after;
     const inner = contextInside(context, `volume ${name}`, done);
-    const result = await withInnerDevice(
-      source,
-      rangesOfVolume(found.group, volume.before),
-      context,
-      (from) =>
-        withInnerDevice(destination, rangesOfVolume(group, volume.after), context, (to) =>
-          work(fileSystem, { from, to }, inner, name),
-        ),
+    const result = await withInnerDevice(source, ranges, context, (from) =>
+      withInnerDevice(destination, rangesOfVolume(group, after), context, (to) =>
+        work(fileSystem, { from, to }, inner, name),
+      ),
     );
     results.push(result);
     done += bytesToMove(fileSystem);

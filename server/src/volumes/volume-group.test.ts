@@ -1,12 +1,14 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { findCachedVolumes, noteOfCache, withoutCaches } from './cached-volume.ts';
 import { type Fit, fitVolumes } from './fit-volumes.ts';
 import { differencesOfGroups } from './group-differences.ts';
 import { formatLvmText, parseLvmText } from './lvm-text.ts';
 import { parseHeaders } from './lvm-tools.ts';
 import { refitGroup } from './refit-group.ts';
+import { CACHED_GROUP } from './test-cached-group.ts';
 import { parseVolumeGroup, type VolumeGroup } from './volume-group.ts';
-import { rangesOfVolume } from './volume-ranges.ts';
+import { joinRanges, rangesOfVolume, slicerOf } from './volume-ranges.ts';
 
 const MIB = 1024 * 1024;
 
@@ -237,6 +239,109 @@ describe('a volume group', () => {
       differencesOfGroups(group, parseVolumeGroup(changed)).map(({ property }) => property),
       ["LVM's vg0/logical_volumes/root/id", "LVM's vg0/logical_volumes/root/tags"],
     );
+  });
+});
+
+describe('a group with caches', () => {
+  const find = (text: string): string[] => findCachedVolumes(parseVolumeGroup(text)).map(({ name }) => name);
+
+  test('tells where caches of both kinds lie', () => {
+    const [data, data2] = findCachedVolumes(parseVolumeGroup(CACHED_GROUP));
+    assert.ok(data !== undefined && data2 !== undefined);
+    assert.deepEqual(
+      [data, data2].map(({ metadata, data }) => [metadata, data]),
+      [
+        [[{ start: 61 * MIB, size: 8 * MIB }], [{ start: 69 * MIB, size: 12 * MIB }]],
+        [[{ start: 129 * MIB, size: 8 * MIB }], [{ start: 137 * MIB, size: 16 * MIB }]],
+      ],
+    );
+    assert.equal(
+      noteOfCache({ ...data, mode: 'writethrough' }),
+      'volume data loses its cache (writethrough, 12.6 MB): add one again with lvconvert --type cache',
+    );
+  });
+
+  test('keeps names, identifiers and tags of volumes that lose them, and nothing of the caches', () => {
+    const group = parseVolumeGroup(CACHED_GROUP);
+    const plain = withoutCaches(group, findCachedVolumes(group));
+    assert.deepEqual(sizes(plain), [
+      ['data', 15],
+      ['data2', 10],
+    ]);
+    assert.equal(plain.composed.size, 0);
+    assert.deepEqual(
+      differencesOfGroups(group, plain)
+        .map(({ property }) => property.replace("LVM's store/logical_volumes/", ''))
+        .filter((name) => name.startsWith('data/')),
+      [
+        'data/segment1/type',
+        'data/segment1/cache_pool',
+        'data/segment1/origin',
+        'data/segment1/metadata_format',
+        'data/segment1/chunk_size',
+        'data/segment1/cache_mode',
+        'data/segment1/policy',
+        'data/segment1/metadata_start',
+        'data/segment1/metadata_len',
+        'data/segment1/data_start',
+        'data/segment1/data_len',
+        'data/segment1/stripe_count',
+        'data/segment1/stripes',
+      ],
+    );
+    assert.deepEqual(
+      plain.volumes.map(({ segments, partOf }) => [segments[0]?.places, partOf]),
+      [
+        [[0], undefined],
+        [[20], undefined],
+      ],
+    );
+  });
+
+  test('keeps the reserve of pools while there is a pool', () => {
+    const group = parseVolumeGroup(CACHED_GROUP);
+    const [data] = findCachedVolumes(group);
+    assert.ok(data !== undefined);
+    assert.deepEqual(
+      withoutCaches(group, [data]).volumes.map(({ name }) => name),
+      ['data', 'lvol0_pmspare', 'pool_cpool_cmeta', 'pool_cpool_cdata', 'data2_corig'],
+    );
+  });
+
+  test('leaves caches in their parts when a snapshot is made of the volume, or its parts are not plain', () => {
+    assert.deepEqual(find(CACHED_GROUP), ['data', 'data2']);
+    const snapshot = `snapshot0 {\nstatus = ["READ", "WRITE"]\nsegment1 {\nstart_extent = 0\nextent_count = 15\ntype = "snapshot"\norigin = "data"\ncow_store = "lvol0_pmspare"\n}\n}`;
+    assert.deepEqual(find(CACHED_GROUP.replace('logical_volumes {', (start) => `${start}\n${snapshot}`)), [
+      'data2',
+    ]);
+    const mirrored = CACHED_GROUP.replace(/(data_corig \{[\s\S]*?type = )"striped"/, '$1"raid1"');
+    assert.deepEqual(find(mirrored), ['data2']);
+    assert.deepEqual(find(GROUP), []);
+  });
+
+  test('has parts of volumes in the pieces in which they lie', () => {
+    const slice = slicerOf([
+      { start: 100, size: 10 },
+      { start: 500, size: 20 },
+      { start: 50, size: 5 },
+    ]);
+    assert.deepEqual(slice(0, 35), [
+      { start: 100, size: 10 },
+      { start: 500, size: 20 },
+      { start: 50, size: 5 },
+    ]);
+    assert.deepEqual(slice(9, 22), [
+      { start: 109, size: 1 },
+      { start: 500, size: 20 },
+      { start: 50, size: 1 },
+    ]);
+    assert.deepEqual(slice(10, 1), [{ start: 500, size: 1 }]);
+    assert.deepEqual(slice(35, 0), []);
+    assert.throws(() => slice(30, 6), { code: 'DAMAGED' });
+    assert.deepEqual(joinRanges([slice(0, 3), slice(3, 7), slice(12, 1)]), [
+      { start: 100, size: 10 },
+      { start: 502, size: 1 },
+    ]);
   });
 });
 

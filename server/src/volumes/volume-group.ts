@@ -126,7 +126,7 @@ function readVolume(name: string, volume: LvmSection, surroundings: Surroundings
   const other = segments.find((segment) => !isStriped(segment, surroundings));
   if (other !== undefined) {
     const uses = segments.flatMap((segment) => Object.values(segment).flat()).filter(isString);
-    return { name, segments: [], kind: stringIn(other, 'type'), uses, isVisible };
+    return { name, segments: [], kind: kindOf(other), uses, isVisible };
   }
   const striped = segments.map((segment): StripedSegment => {
     const places = listIn(segment, 'stripes').filter((value) => typeof value === 'number');
@@ -156,6 +156,11 @@ export function segmentsOf(volume: LvmSection): LvmSection[] {
     .filter(([name]) => /^segment\d+$/.test(name))
     .map(([, segment]) => segment)
     .filter(isSection);
+}
+
+/** What a segment is made by, without the flags that follow, as in "cache-pool+METADATA_FORMAT". */
+export function kindOf(segment: LvmSection): string {
+  return stringIn(segment, 'type').replace(/\+.*/, '');
 }
 
 /** Linear is striped with one stripe. Stripes may also lie on other volumes. */
