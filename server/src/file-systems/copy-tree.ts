@@ -12,13 +12,26 @@ const COPIER = join(import.meta.dirname, '../tree-copy/main.ts');
 /** The copier makes much garbage and keeps little: a small nursery keeps its memory small. */
 const NODE_OPTIONS = ['--max-semi-space-size=2'] as const;
 
+/** Two mounted file systems. */
+export interface TreeEnds {
+  readonly source: string;
+  /** Empty. */
+  readonly destination: string;
+  /** The block device of the source, which is mounted read-only: small files that lie in a row are read from it at once. */
+  readonly sourceDevice: string;
+}
+
 /**
- * Copies a mounted file system into another, empty one: files of every kind with owners, modes, times, extended
+ * Copies a mounted file system into another: files of every kind with owners, modes, times, extended
  * attributes, access control lists, hard links, holes and inode flags, and the attributes of the root folder.
+ * For ext2, ext3, ext4 and XFS, whose addresses are those of their device.
  *
  * @throws {FileSystemError} `READ_FAILED` naming the file, `DESTINATION_FULL`
  */
-export async function copyTree(source: string, destination: string, context: CopyContext): Promise<void> {
+export async function copyTree(
+  { source, destination, sourceDevice }: TreeEnds,
+  context: CopyContext,
+): Promise<void> {
   const { session, signal } = context;
   await removeUnwantedLostAndFound(source, destination);
   const held = holdWhileRunning(session, 'copier');
@@ -30,7 +43,7 @@ export async function copyTree(source: string, destination: string, context: Cop
   };
   const timer = setInterval(() => void report(), PROGRESS_INTERVAL_MS);
   try {
-    const command = [process.execPath, ...NODE_OPTIONS, COPIER, source, destination] as const;
+    const command = [process.execPath, ...NODE_OPTIONS, COPIER, source, destination, sourceDevice] as const;
     const { stdout } = await run(command, { signal, onStart: held.start });
     for (const line of stdout.split('\n')) if (line !== '') context.warn(JSON.parse(line) as string);
   } catch (error) {

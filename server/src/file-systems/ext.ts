@@ -224,7 +224,7 @@ async function copyExt(
   const to = { type: KERNEL_DRIVER, options: DESTINATION_OPTIONS, signal };
   await withMount(session, source, from, (sourceFolder) =>
     withMount(session, destination, to, async (destinationFolder) => {
-      await copyTree(sourceFolder, destinationFolder, context);
+      await copyTree({ source: sourceFolder, destination: destinationFolder, sourceDevice: source }, context);
       // Where zeros were, nothing was freed that is worth walking through every group of blocks.
       if (!context.zeroed) await trimFreeSpace(destinationFolder, context);
     }),

@@ -225,7 +225,7 @@ async function copyXfs(source: string, destination: string, context: CopyContext
   const to = { type: 'xfs', options: DESTINATION_OPTIONS, signal };
   await withMount(session, source, from, (sourceFolder) =>
     withMount(session, destination, to, async (destinationFolder) => {
-      await copyTree(sourceFolder, destinationFolder, context);
+      await copyTree({ source: sourceFolder, destination: destinationFolder, sourceDevice: source }, context);
       await trimFreeSpace(destinationFolder, context);
     }),
   );

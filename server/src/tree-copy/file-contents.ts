@@ -1,4 +1,5 @@
 import type { FileFacts } from './file-facts.ts';
+import type { FilePlaces } from './file-places.ts';
 import {
   check,
   checkSize,
@@ -17,11 +18,21 @@ const LARGE_BYTES = 1024 * 1024;
 
 const buffer = Buffer.alloc(BUFFER_BYTES);
 
-/** Asks the kernel for the beginning of a file, without waiting for it. */
-export function prefetch(file: number, facts: FileFacts): void {
-  if (facts.size === 0 || facts.allocatedBytes === 0) return;
-  if (isPlain(facts)) linux.readahead(file, 0n, BigInt(facts.size));
-  else prefetchFirstData(file);
+/**
+ * Asks the kernel for the beginning of a file, without waiting for it.
+ *
+ * @returns where the file is to be read on the device; undefined to read it as a file
+ */
+export function prefetch(file: number, facts: FileFacts, places: FilePlaces | undefined): number | undefined {
+  if (facts.size === 0 || facts.allocatedBytes === 0) return undefined;
+  if (!isPlain(facts)) {
+    prefetchFirstData(file);
+    return undefined;
+  }
+  const place = places?.find(file, facts);
+  if (place === undefined) linux.readahead(file, 0n, BigInt(facts.size));
+  else places?.expect(place, facts.size);
+  return place;
 }
 
 function prefetchFirstData(file: number): void {
@@ -53,6 +64,21 @@ export function copyContents(source: number, destination: number, facts: FileFac
     copyRange(source, destination, start, Math.min(end, size));
   }
   if (end < size) check(linux.ftruncate(destination, BigInt(size)));
+}
+
+/** Does the same with a file that lies in one piece on the device. */
+export function copyFromDevice(
+  places: FilePlaces,
+  place: number,
+  destination: number,
+  { size }: FileFacts,
+): void {
+  places.arrive(place);
+  for (let done = 0; done < size; ) {
+    const length = read(places.device, place + done, Math.min(BUFFER_BYTES, size - done));
+    write(destination, done, length);
+    done += length;
+  }
 }
 
 /** Whether a file is copied from its beginning to its end, without asking for holes. */

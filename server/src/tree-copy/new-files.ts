@@ -1,6 +1,7 @@
 import { copyAttributes, copyAttributesByName } from './extended-attributes.ts';
-import { copyContents } from './file-contents.ts';
+import { copyContents, copyFromDevice } from './file-contents.ts';
 import { type FileFacts, S_IFLNK } from './file-facts.ts';
+import type { FilePlaces } from './file-places.ts';
 import { giveHints, type InodeAttributes } from './inode-attributes.ts';
 import {
   AT_EMPTY_PATH,
@@ -32,14 +33,16 @@ const times = Buffer.alloc(32);
 /** Makes the copy of a regular file, whole but for what `giveInodeAttributes` gives. Returns it open for writing. */
 export function makeRegularFile(
   folder: number,
-  { name, file, facts }: FoundFile,
+  { name, file, facts, place }: FoundFile,
   attributes: InodeAttributes | undefined,
+  places: FilePlaces | undefined,
 ): number {
   const how = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
   const copy = check(linux.openat(folder, name, how, facts.permissions & ~SETUID_SETGID_STICKY));
   try {
     if (attributes !== undefined) giveHints(copy, attributes);
-    copyContents(file, copy, facts);
+    if (places === undefined || place === undefined) copyContents(file, copy, facts);
+    else copyFromDevice(places, place, copy, facts);
     finish(copy, file, facts);
     return copy;
   } catch (error) {

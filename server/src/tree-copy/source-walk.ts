@@ -30,6 +30,8 @@ export interface FoundFile extends OpenFile {
   readonly kind: 'regular' | 'special';
   /** When it has more names than this one. */
   readonly linked?: LinkedFile;
+  /** Where its contents lie on the device in one piece, in bytes, once it is known. */
+  place?: number;
 }
 
 /** What the walk tells: what it finds, and the end of each folder after all that is in it. */

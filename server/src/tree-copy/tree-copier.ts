@@ -1,6 +1,7 @@
 import { AttributeError } from './extended-attributes.ts';
 import { openInside } from './copied-path.ts';
 import { prefetch, ReadError } from './file-contents.ts';
+import { FilePlaces } from './file-places.ts';
 import {
   giveInodeAttributes,
   type InodeAttributes,
@@ -30,20 +31,35 @@ export interface CopyListener {
 /** The destination has no room left. */
 export class DestinationFullError extends Error {}
 
+/** The two ends of a copy: mounted folders. */
+export interface TreeCopy {
+  readonly source: string;
+  readonly destination: string;
+  /** The block device of the source, where small files may be read from it: see {@link FilePlaces}. */
+  readonly sourceDevice?: string | undefined;
+}
+
 /** Copies the tree of a mounted file system into another one. */
-export function copyFolderTree(source: string, destination: string, listener: CopyListener): void {
-  const copier = new TreeCopier(destination, listener);
-  for (const found of lookAhead(walkSource(source))) copier.copy(found);
+export function copyFolderTree(
+  { source, destination, sourceDevice }: TreeCopy,
+  listener: CopyListener,
+): void {
+  const places = sourceDevice === undefined ? undefined : new FilePlaces(sourceDevice);
+  const copier = new TreeCopier(destination, places, listener);
+  for (const found of lookAhead(walkSource(source), places)) copier.copy(found);
   copier.finish();
 }
 
 /** Passes on what the walk finds, and asks the kernel for the contents of files that come soon. */
-function* lookAhead(walk: Iterable<Found>): Generator<Found> {
+function* lookAhead(walk: Iterable<Found>, places: FilePlaces | undefined): Generator<Found> {
   const queue: Found[] = [];
   let bytes = 0;
   for (const found of walk) {
     queue.push(found);
-    if (found.kind === 'regular') prefetch(found.file, found.facts);
+    if (found.kind === 'regular') {
+      const place = prefetch(found.file, found.facts, places);
+      if (place !== undefined) found.place = place;
+    }
     bytes += bytesAhead(found);
     while (queue.length > FILES_AHEAD || bytes > BYTES_AHEAD) {
       const next = queue.shift() as Found;
@@ -68,14 +84,16 @@ interface OpenFolder {
 class TreeCopier {
   readonly #listener: CopyListener;
   readonly #destination: Buffer;
+  readonly #places: FilePlaces | undefined;
   /** From the root to where the copying is. */
   readonly #folders: OpenFolder[] = [];
   /** Immutable files of several names: they can be linked no more when they are immutable. */
   readonly #protectLater: { readonly linked: LinkedFile; readonly attributes: InodeAttributes }[] = [];
   #problems = 0;
 
-  constructor(destination: string, listener: CopyListener) {
+  constructor(destination: string, places: FilePlaces | undefined, listener: CopyListener) {
     this.#destination = Buffer.from(`${destination}\0`);
+    this.#places = places;
     this.#listener = listener;
   }
 
@@ -140,7 +158,7 @@ class TreeCopier {
 
   #copyRegular(folder: number, found: FoundFile): void {
     const attributes = readInodeAttributes(found.file);
-    const copy = makeRegularFile(folder, found, attributes);
+    const copy = makeRegularFile(folder, found, attributes, this.#places);
     if (found.linked !== undefined) found.linked.path = this.#pathOf(found.name);
     if (attributes !== undefined) {
       if (found.linked !== undefined && isProtected(attributes)) {
