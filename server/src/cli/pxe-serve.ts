@@ -63,7 +63,7 @@ export async function runPxeServe(invocation: Invocation): Promise<number> {
   const name = values.get('interface');
   if (name === undefined)
     throw new UsageError('pxe serve takes --interface IF; "ip -brief address" lists them');
-  const wire = findInterface(name, values.get('address'));
+  const wire = await findInterface(name, values.get('address'));
   const dhcp = dhcpOption(invocation, wire);
   const unknown = choiceOption(invocation, 'unknown', DECISIONS) ?? 'ignore';
   const rules = rulesOfServer();

@@ -107,7 +107,9 @@ async function answerMachine(
   { policy, passes, kernelWords, onEvent }: BootServerOptions & { readonly passes: BootPasses },
 ): Promise<void> {
   const { url, reply, address } = request;
-  const machine = readMachineFacts(url.searchParams, address);
+  // iPXE leaves a plus sign as it is, which would be read as a blank.
+  const question = new URLSearchParams(url.search.replaceAll('+', '%2B'));
+  const machine = readMachineFacts(question, address);
   if (machine === undefined) return fail(reply, BAD_REQUEST);
   const ruling = await policy.decide(machine);
   onEvent({ event: 'asked', ...machine, ...ruling });

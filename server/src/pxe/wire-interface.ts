@@ -1,7 +1,8 @@
-import { existsSync } from 'node:fs';
 import { BlockList, isIPv4 } from 'node:net';
-import { networkInterfaces } from 'node:os';
+import { runJson } from '@diskferry/system/run';
 import { RefusedError } from '../refused-error.ts';
+
+const BITS = 32;
 
 /** The network card whose machines are served. */
 export interface WireInterface {
@@ -15,36 +16,59 @@ export interface WireInterface {
   readonly contains: (address: string) => boolean;
 }
 
+/** What we read of `ip -json address`. */
+interface IpLink {
+  readonly ifname: string;
+  readonly flags: readonly string[];
+  readonly addr_info: readonly {
+    readonly family: string;
+    readonly local: string;
+    readonly prefixlen: number;
+  }[];
+}
+
 /**
  * Finds the interface that the user named.
  *
  * @param wanted one of its addresses; the first by default
- * @throws {RefusedError} `INTERFACE_MISSING`, `INTERFACE_ADDRESS`
+ * @throws {RefusedError} `INTERFACE_MISSING`, `INTERFACE_ADDRESS`, `INTERFACE_DOWN`
  */
-export function findInterface(name: string, wanted?: string): WireInterface {
-  // A name is part of a path below and of dnsmasq's settings.
-  if (!/^[\w.@-]+$/.test(name) || !existsSync(`/sys/class/net/${name}`)) {
-    const known = Object.keys(networkInterfaces()).filter((other) => other !== 'lo');
+export async function findInterface(name: string, wanted?: string): Promise<WireInterface> {
+  const links = await runJson<IpLink[]>(['ip', '-json', 'address', 'show']);
+  const link = links.find(({ ifname }) => ifname === name);
+  if (link === undefined || link.flags.includes('LOOPBACK')) {
+    const known = links.filter(({ flags }) => !flags.includes('LOOPBACK')).map(({ ifname }) => ifname);
     throw new RefusedError(
       'INTERFACE_MISSING',
-      `there is no network interface ${name}; this server has ${known.join(', ') || 'none with an address'}`,
+      `there is no network interface ${name} with machines; this server has ${known.join(', ') || 'none'}`,
     );
   }
-  const addresses = (networkInterfaces()[name] ?? []).filter(({ family }) => family === 'IPv4');
-  const found = addresses.find(({ address }) => wanted === undefined || address === wanted);
+  const addresses = link.addr_info.filter(({ family }) => family === 'inet');
+  const found = addresses.find(({ local }) => wanted === undefined || local === wanted);
   if (found === undefined) {
     throw new RefusedError(
       'INTERFACE_ADDRESS',
       wanted === undefined
-        ? `${name} has no IPv4 address, or is down; try: ip link set ${name} up; ip address add 192.168.77.1/24 dev ${name}`
-        : `${name} does not have the address ${wanted}; it has ${addresses.map(({ address }) => address).join(', ') || 'none'}`,
+        ? `${name} has no IPv4 address; try: ip address add 192.168.77.1/24 dev ${name}`
+        : `${name} does not have the address ${wanted}; it has ${addresses.map(({ local }) => local).join(', ') || 'none'}`,
     );
   }
-  const { address, netmask } = found;
+  if (!link.flags.includes('UP')) {
+    throw new RefusedError('INTERFACE_DOWN', `${name} is down; try: ip link set ${name} up`);
+  }
+  return wireInterface(name, found.local, found.prefixlen);
+}
+
+function wireInterface(name: string, address: string, prefix: number): WireInterface {
+  const netmask = addressOf(prefix === 0 ? 0 : 2 ** BITS - 2 ** (BITS - prefix));
   const network = networkOf(address, netmask);
   const members = new BlockList();
-  members.addSubnet(network, prefixOf(netmask));
+  members.addSubnet(network, prefix);
   return { name, address, netmask, network, contains: (other) => isIPv4(other) && members.check(other) };
+}
+
+function addressOf(number: number): string {
+  return [24, 16, 8, 0].map((shift) => (number >>> shift) & 0xff).join('.');
 }
 
 function networkOf(address: string, netmask: string): string {
@@ -53,9 +77,4 @@ function networkOf(address: string, netmask: string): string {
     .split('.')
     .map((part, index) => Number(part) & (mask[index] ?? 0))
     .join('.');
-}
-
-function prefixOf(netmask: string): number {
-  const bits = netmask.split('.').map((part) => Number(part).toString(2));
-  return bits.join('').replaceAll('0', '').length;
 }

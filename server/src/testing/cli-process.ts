@@ -28,6 +28,8 @@ export interface CliOptions {
   readonly uid?: number;
   /** Hides a program, in a mount namespace of its own: the file in its place cannot be run. */
   readonly withoutProgram?: string;
+  /** Words before the command that run it elsewhere, such as those of nsenter. */
+  readonly before?: readonly string[];
   /** More than two minutes, for tests with virtual machines, in ms. */
   readonly boundMs?: number;
 }
@@ -35,9 +37,9 @@ export interface CliOptions {
 /** Starts diskferry as a user would, in a process group of its own. */
 export function startCli(
   words: readonly string[],
-  { env = {}, uid, withoutProgram, boundMs = BOUND_MS }: CliOptions = {},
+  { env = {}, uid, withoutProgram, before = [], boundMs = BOUND_MS }: CliOptions = {},
 ): CliProcess {
-  const command = [process.execPath, MAIN, ...words];
+  const command = [...before, process.execPath, MAIN, ...words];
   const hide = `mount --bind /dev/null ${withoutProgram} && exec "$@"`;
   const [program, ...args] = (
     withoutProgram === undefined ? command : ['unshare', '--mount', 'sh', '-c', hide, 'sh', ...command]
