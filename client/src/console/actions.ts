@@ -29,6 +29,7 @@ export function consoleActions({
       await confirmLeaving(conversation, label, grants);
       conversation.say(`${label}: the computer leaves the secondary OS ...`);
       await leave(how, { root, say: conversation.say });
+      conversation.say('The system is ending.');
     },
   });
   return [

@@ -33,35 +33,45 @@ export interface Terminal {
  * @throws for a path that is no terminal, or one that does not work
  */
 export function openTerminal(path: string, onInput: (bytes: Uint8Array) => void): Terminal {
+  let ends = openEnds(path, onInput);
+  const [columns, rows] = sizeOf(path);
+  return {
+    path,
+    style: styleOf(path, process.env['TERM']),
+    size: { columns, rows },
+    write: (text) => ends.writer.write(text),
+    lend: async (borrower) => {
+      // When a shell ends, the kernel hangs up whoever has the terminal open: disassociate_ctty() in its tty_jobctrl.c.
+      closeEnds(ends);
+      try {
+        await borrower();
+      } finally {
+        ends = openEnds(path, onInput);
+      }
+    },
+    close: () => closeEnds(ends),
+  };
+}
+
+interface Ends {
+  readonly writer: ReturnType<typeof openWriter>;
+  readonly reader: ReadStream;
+}
+
+function openEnds(path: string, onInput: (bytes: Uint8Array) => void): Ends {
   const writer = openWriter(path);
   try {
-    return joinTerminal(path, writer, openReader(path, onInput));
+    return { writer, reader: openReader(path, onInput) };
   } catch (error) {
     writer.close();
     throw error;
   }
 }
 
-function joinTerminal(path: string, writer: Writer, reader: Reader): Terminal {
-  const style = styleOf(path, process.env['TERM']);
-  return {
-    path,
-    style,
-    size: { columns: reader.columns, rows: reader.rows },
-    write: (text) => writer.write(text),
-    lend: async (borrower) => {
-      reader.pause();
-      try {
-        await borrower();
-      } finally {
-        reader.resume();
-      }
-    },
-    close: () => {
-      reader.close();
-      writer.close();
-    },
-  };
+function closeEnds({ writer, reader }: Ends): void {
+  reader.setRawMode(false);
+  reader.destroy();
+  writer.close();
 }
 
 /** @param type of a terminal that is neither a serial line nor one of the kernel's own, as TERM has it */
@@ -69,9 +79,6 @@ export function styleOf(path: string, type = ''): Terminal['style'] {
   if (VIRTUAL_TERMINAL.test(path)) return 'page';
   return SERIAL_LINE.test(path) || PLAIN_TYPES.includes(type) ? 'log' : 'page';
 }
-
-type Writer = ReturnType<typeof openWriter>;
-type Reader = ReturnType<typeof openReader>;
 
 /** Node's own stream would wait for the terminal, and with it all disks. */
 function openWriter(path: string) {
@@ -106,34 +113,18 @@ function openWriter(path: string) {
   };
 }
 
-function openReader(path: string, onInput: (bytes: Uint8Array) => void) {
+function openReader(path: string, onInput: (bytes: Uint8Array) => void): ReadStream {
   const fd = openSync(path, constants.O_RDWR | constants.O_NOCTTY | constants.O_NONBLOCK);
   if (!isatty(fd)) {
     closeSync(fd);
     throw new Error(`${path} is no terminal`);
   }
   const stream = new ReadStream(fd);
-  const [columns, rows] = sizeOf(path);
   // A line that is hung up, or has no hardware, is no keyboard any more; its screen may still work.
   stream.on('error', (error) => debug('%s: %s', path, error.message));
   stream.on('data', onInput);
   stream.setRawMode(true);
-  return {
-    columns,
-    rows,
-    pause(): void {
-      stream.pause();
-      stream.setRawMode(false);
-    },
-    resume(): void {
-      stream.setRawMode(true);
-      stream.resume();
-    },
-    close(): void {
-      stream.setRawMode(false);
-      stream.destroy();
-    },
-  };
+  return stream;
 }
 
 /** A serial line has no size: both are 0. */
