@@ -53,7 +53,7 @@ test('the screen says what the computer is, what it has and what to type on the 
       'State: standby, not paired yet',
       'Computer: Dell Inc. OptiPlex 7010, serial ABC, 8.0 GB memory, UEFI',
       'Network:',
-      '  eth0  52:54:00:12:34:56  link up  10.0.2.15  fe80::5054:ff:fe12:3456',
+      '  eth0  52:54:00:12:34:56  link up  10.0.2.15',
       'Disks (read-only, unless a job below writes):',
       '  sda       500.1 GB  ST500DM002-1BD14, sata, serial Z3TABCDE',
       '',

@@ -241,13 +241,13 @@ function computerName({ manufacturer, product }: ComputerInfo): string {
 function nicLines(nic: NicInfo, { network }: StatusState, columns: number): string[] {
   const { name, mac, linkUp, addresses } = nic;
   const state = network.find(({ adapter }) => adapter === name);
-  const hasAddress = addresses.some(isReachable);
+  const reachable = addresses.filter(isReachable);
   const words = [
     name,
     mac,
     linkUp ? 'link up' : 'no link',
-    ...(linkUp && !hasAddress ? [addressState(state)] : []),
-    ...addresses.toSorted(byUse).slice(0, MAX_ADDRESSES),
+    ...(linkUp && reachable.length === 0 ? [addressState(state)] : []),
+    ...(reachable.length === 0 ? addresses : reachable).toSorted(byUse).slice(0, MAX_ADDRESSES),
     ...(/vlan \d+$/.exec(state?.words ?? '') ?? []),
   ];
   // Two blanks between words that belong together, which wrap() would break at.
