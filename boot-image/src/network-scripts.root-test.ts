@@ -3,6 +3,7 @@ import { mkdir, readFile, rm, mkdtemp, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { inMountNamespace } from '@diskferry/system/mount-namespace';
 import { run } from '@diskferry/system/run';
 import { SOURCE_FOLDER } from './locations.ts';
 
@@ -97,15 +98,8 @@ test('the screen is told how DHCP goes, and what is set there holds against it',
     // With a process tree of its own, which ends with its first process.
     const namespaces = ['--net', '--uts', '--pid', '--fork', '--kill-child', '--mount-proc'];
     const words = Object.entries(env).map(([name, value]) => `${name}=${value}`);
-    const { stdout } = await run([
-      'unshare',
-      ...namespaces,
-      'env',
-      ...words,
-      join(programs, 'ash'),
-      '-c',
-      SCENE,
-    ]);
+    const scene = ['env', ...words, join(programs, 'ash'), '-c', SCENE];
+    const { stdout } = await run(inMountNamespace('exec "$@"', scene, namespaces));
     assert.deepEqual(stdout.trim().split('\n'), [
       'no-answer',
       'no-answer',

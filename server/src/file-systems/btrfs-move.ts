@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { inMountNamespace } from '@diskferry/system/mount-namespace';
 import { CommandError, run } from '@diskferry/system/run';
 import { sysfsFolderOf } from './block-device.ts';
 import { FileSystemError } from './errors.ts';
@@ -123,6 +124,6 @@ export async function changeUuid(device: string, uuid: string, signal?: AbortSig
     .split(':');
   const script =
     'mount -t tmpfs tmpfs /dev && mknod /dev/null c 1 3 && mknod /dev/twin b "$1" "$2" && exec btrfstune -f -U "$3" /dev/twin';
-  await run(['unshare', '--mount', 'sh', '-c', script, 'sh', major, minor, uuid], { signal });
+  await run(inMountNamespace(script, [major, minor, uuid]), { signal });
   await forgetDevices([device]);
 }

@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
+import { inMountNamespace } from '@diskferry/system/mount-namespace';
 
 const MAIN = join(import.meta.dirname, '../../bin/diskferry.js');
 /** Far more than any test needs; a test that waits so long has failed. */
@@ -41,9 +42,10 @@ export function startCli(
 ): CliProcess {
   const command = [...before, process.execPath, MAIN, ...words];
   const hide = `mount --bind /dev/null ${withoutProgram} && exec "$@"`;
-  const [program, ...args] = (
-    withoutProgram === undefined ? command : ['unshare', '--mount', 'sh', '-c', hide, 'sh', ...command]
-  ) as [string, ...string[]];
+  const [program, ...args] = (withoutProgram === undefined ? command : inMountNamespace(hide, command)) as [
+    string,
+    ...string[],
+  ];
   const child = spawn(program, args, {
     stdio: ['ignore', 'pipe', 'pipe'],
     detached: true,
