@@ -7,7 +7,12 @@ export type BootEvent =
   /** It asked over DHCP and got no answer. */
   | { readonly event: 'unanswered'; readonly mac: string }
   /** It has its first loader, by TFTP or by the HTTP boot of its firmware. */
-  | { readonly event: 'loader'; readonly address: string; readonly file: string }
+  | {
+      readonly event: 'loader';
+      readonly address: string;
+      readonly file: string;
+      readonly by: 'tftp' | 'http';
+    }
   /** It asked what to boot. */
   | ({ readonly event: 'asked' } & MachineFacts & Ruling)
   /** It has kernel and initrd, completely. */
@@ -42,7 +47,7 @@ export function describeEvent(event: BootEvent): string {
     case 'unanswered':
       return `${event.mac} asked and got no answer; to boot it: diskferry pxe allow ${event.mac}`;
     case 'loader':
-      return `${event.address} has loaded ${event.file}`;
+      return `${event.address} has loaded ${event.file} by ${event.by.toUpperCase()}`;
     case 'asked': {
       const { mac, address, firmware, manufacturer, product, decision, by } = event;
       const model = `${manufacturer} ${product}`.trim();

@@ -146,7 +146,7 @@ async function sendLoader(
   const loader = loaders.find(({ by, path }) => by === 'http' && basename(path) === name);
   if (loader === undefined) return fail(request.reply, MISSING);
   const complete = await sendFile(request, servedFile([loader.path]));
-  if (complete) onEvent({ event: 'loader', address: request.address, file: name });
+  if (complete) onEvent({ event: 'loader', address: request.address, file: name, by: 'http' });
 }
 
 async function sendBootFile(

@@ -160,7 +160,8 @@ function newsTo(onEvent: (event: BootEvent) => void): (news: DnsmasqNews) => voi
   return (news) => {
     if (!recent.isNew(JSON.stringify(news))) return;
     if (news.kind === 'unanswered') onEvent({ event: 'unanswered', mac: news.mac });
-    if (news.kind === 'loader') onEvent({ event: 'loader', address: news.address, file: news.file });
+    if (news.kind === 'loader')
+      onEvent({ event: 'loader', address: news.address, file: news.file, by: 'tftp' });
   };
 }
 

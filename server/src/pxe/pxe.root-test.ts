@@ -73,10 +73,11 @@ function newMac(): string {
 }
 
 describe('beside the DHCP server of somebody else', () => {
-  const folders = makePxeFolders();
+  let folders: PxeFolders & Disposable;
   let site: Site;
   let pxe: PxeProcess;
   before(async () => {
+    folders = makePxeFolders();
     site = await openSite(session);
     pxe = await startPxe(session, folders, site.server, ['--interface', 'eth0']);
   });
@@ -390,9 +391,10 @@ test('two interfaces of a server have a PXE server each', async () => {
 });
 
 describe('it is refused, and said what to do,', () => {
-  const folders: PxeFolders & Disposable = makePxeFolders();
+  let folders: PxeFolders & Disposable;
   let where: NetNamespace;
   before(async () => {
+    folders = makePxeFolders();
     where = (await openSite(session, false)).server;
     await where.ip('link', 'add', 'bare', 'type', 'bridge');
     await where.ip('link', 'add', 'dark', 'type', 'bridge');

@@ -12,6 +12,8 @@ import type { NetNamespace } from './net-namespace.ts';
 const READY = /^ready$/m;
 const POLL_MS = 50;
 const BOUND_MS = 60_000;
+/** A server lives as long as all the tests that use it, in ms. */
+const SERVER_MS = 30 * 60_000;
 
 /** The folders of one PXE server of a test. */
 export interface PxeFolders {
@@ -48,6 +50,7 @@ export interface PxeProcess {
   /** Waits until the log has a line that the test likes. */
   logged(
     wanted: (line: Readonly<Record<string, unknown>>) => boolean,
+    boundMs?: number,
   ): Promise<Readonly<Record<string, unknown>>>;
 }
 
@@ -58,7 +61,7 @@ export async function startPxe(
   where: NetNamespace,
   words: readonly string[],
 ): Promise<PxeProcess> {
-  const options = { env: folders.env, before: where.enter };
+  const options = { env: folders.env, before: where.enter, boundMs: SERVER_MS };
   const cli = startCli(['pxe', 'serve', '--files', folders.files, ...words], options);
   session.holdProcess(cli.pid, 'pxe serve');
   await cli.printed(READY);
@@ -68,11 +71,16 @@ export async function startPxe(
   return {
     process: cli,
     decide,
-    logged: async (wanted) =>
-      eventually(() => {
-        const lines = existsSync(log) ? readFileSync(log, 'utf8').trimEnd().split('\n') : [];
-        return lines.map((line) => JSON.parse(line) as Record<string, unknown>).find(wanted);
-      }, 'the event was not logged'),
+    logged: async (wanted, boundMs) =>
+      eventually(
+        () => {
+          const lines = existsSync(log) ? readFileSync(log, 'utf8').split('\n') : [];
+          const events = lines.slice(0, -1).map((line) => JSON.parse(line) as Record<string, unknown>);
+          return events.find(wanted);
+        },
+        'the event was not logged',
+        boundMs,
+      ),
   };
 }
 
@@ -80,8 +88,9 @@ export async function startPxe(
 export async function eventually<T>(
   attempt: () => Promise<T | undefined> | T | undefined,
   complaint: string,
+  boundMs = BOUND_MS,
 ): Promise<T> {
-  for (const end = Date.now() + BOUND_MS; Date.now() < end; await sleep(POLL_MS)) {
+  for (const end = Date.now() + boundMs; Date.now() < end; await sleep(POLL_MS)) {
     const result = await attempt();
     if (result !== undefined) return result;
   }

@@ -47,35 +47,72 @@ export async function openWire(session: Session, name: string): Promise<TestWire
 
 /** The DHCP server of somebody else: ISC dhcpd. */
 export const FOREIGN_ADDRESS = '10.77.0.2';
-/** What it says of booting, to machines that have its boot server. */
+/** What it says of booting. */
 export const FOREIGN_BOOT_FILE = 'theirs.0';
 
-/** Plugs in a machine that runs ISC dhcpd, which hands out addresses and knows a boot file of its own. */
-export async function startForeignDhcp(session: Session, wire: TestWire): Promise<void> {
+/**
+ * Plugs in a machine that runs ISC dhcpd, which hands out addresses and says what to boot.
+ *
+ * @param booting that part of its settings
+ * @returns the machine
+ */
+export async function startForeignDhcp(
+  session: Session,
+  wire: TestWire,
+  booting = `filename "${FOREIGN_BOOT_FILE}";`,
+): Promise<NetNamespace> {
   const machine = await openNamespace(session, 'foreign DHCP server');
   await wire.plug(machine, 'eth0', `${FOREIGN_ADDRESS}/24`);
   const [settings, leases] = [join(session.folder, 'dhcpd.conf'), join(session.folder, 'dhcpd.leases')];
   await writeFile(
     settings,
     `ping-check false;
+option firmware code 93 = unsigned integer 16;
 subnet 10.77.0.0 netmask 255.255.255.0 {
   range 10.77.0.100 10.77.0.200;
-  filename "${FOREIGN_BOOT_FILE}";
   next-server ${FOREIGN_ADDRESS};
+  ${booting}
 }
 `,
   );
   await writeFile(leases, '');
   const files = ['-cf', settings, '-lf', leases, '-pf', join(session.folder, 'dhcpd.pid')];
-  const [program, ...words] = [...machine.enter, 'dhcpd', '-4', '-f', '-d', ...files, 'eth0'] as const;
+  const command = [...machine.enter, 'dhcpd', '-4', '-f', '-d', ...files, 'eth0'] as const;
+  await startDaemon(session, command, 'Server starting service');
+  return machine;
+}
+
+/** Lets a machine serve a folder by TFTP, and nothing else: not by DHCP. */
+export async function startForeignTftp(
+  session: Session,
+  machine: NetNamespace,
+  folder: string,
+): Promise<void> {
+  const words = [
+    '--keep-in-foreground',
+    '--conf-file=/dev/null',
+    '--port=0',
+    '--log-facility=-',
+    '--pid-file=',
+  ];
+  const command = [...machine.enter, 'dnsmasq', ...words, '--enable-tftp', `--tftp-root=${folder}`] as const;
+  await startDaemon(session, command, 'started, version');
+}
+
+/** Starts a program that the session ends, and waits until its standard error shows those words. */
+async function startDaemon(
+  session: Session,
+  [program, ...words]: readonly [string, ...string[]],
+  ready: string,
+): Promise<void> {
   const child = spawn(program, words, { stdio: ['ignore', 'ignore', 'pipe'], detached: true });
-  if (child.pid !== undefined) session.holdProcess(child.pid, 'dhcpd');
+  if (child.pid !== undefined) session.holdProcess(child.pid, words.join(' '));
   const lines: string[] = [];
   await new Promise<void>((resolve, reject) => {
     createInterface(child.stderr).on('line', (line) => {
       lines.push(line);
-      if (line.includes('Server starting service')) resolve();
+      if (line.includes(ready)) resolve();
     });
-    void once(child, 'close').then(() => reject(new Error(`dhcpd ended: ${lines.join('\n')}`)), reject);
+    void once(child, 'close').then(() => reject(new Error(`it ended: ${lines.join('\n')}`)), reject);
   });
 }
