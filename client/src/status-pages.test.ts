@@ -149,6 +149,18 @@ test('times that run on do not make a steady text another one', () => {
     statusText({ ...(STATES['no-dhcp-answer'] as StatusState), uptime }, { isSteady });
   assert.notEqual(at(100, false), at(101, false));
   assert.equal(at(100, true), at(101, true));
+  const trying = (nextTryInSeconds: number | undefined, isSteady: boolean): string => {
+    const access = {
+      kind: 'managed',
+      server: 'lab:7443',
+      isConnected: false,
+      trouble: 'lab is ill',
+    } as const;
+    return statusText({ ...STANDBY, access: { ...access, nextTryInSeconds } }, { isSteady });
+  };
+  assert.match(trying(undefined, false), /lab is ill; trying again now$/m);
+  assert.match(trying(2.1, false), /lab is ill; next try in 3 s$/m);
+  assert.equal(trying(2.1, true), trying(undefined, true));
 });
 
 test('of many disks and cards as many are shown as the screen has room for', () => {

@@ -135,7 +135,7 @@ function statusLines(
     ...activityLines(activity, { columns, disks: inventory.disks }),
     '',
     ...problems.flatMap(({ text }) => (text === '' ? [] : wrap(text, { columns, first: '! ', rest: '  ' }))),
-    ...accessLines(access, columns, seconds),
+    ...accessLines(access, columns, (count) => (isSteady ? 'next try soon' : nextTry(count))),
     ...(access.kind === 'managed' ? [] : whatToType(state, address, columns)),
     ...wrapLine(
       address === undefined ? 'no network address yet; waiting for the server' : 'waiting for the server',
@@ -192,7 +192,11 @@ function grantLine({ disk, job, description }: GrantStatus): string {
   return `  job ${job} WRITES to ${disk}: ${description}`;
 }
 
-function accessLines(access: AccessStatus, columns: number, seconds: (count: number) => string): string[] {
+function accessLines(
+  access: AccessStatus,
+  columns: number,
+  tellNextTry: (seconds: number | undefined) => string,
+): string[] {
   const lines = (text: string, rest: string): string[] => wrap(text, { columns, rest });
   switch (access.kind) {
     case 'insecure':
@@ -206,18 +210,22 @@ function accessLines(access: AccessStatus, columns: number, seconds: (count: num
     case 'managed':
       return [
         ...lines(`Server: ${access.server}`, '  '),
-        ...wrap(managedState(access, seconds), { columns, first: '        ', rest: '        ' }),
+        ...wrap(managedState(access, tellNextTry), { columns, first: '        ', rest: '        ' }),
       ];
   }
 }
 
 function managedState(
-  { isConnected, trouble, nextTryInSeconds = 0 }: Extract<AccessStatus, { kind: 'managed' }>,
-  seconds: (count: number) => string,
+  { isConnected, trouble, nextTryInSeconds }: Extract<AccessStatus, { kind: 'managed' }>,
+  tellNextTry: (seconds: number | undefined) => string,
 ): string {
   if (isConnected) return 'connected';
   if (trouble === undefined) return 'dialling';
-  return `${trouble}; next try in ${seconds(nextTryInSeconds)}`;
+  return `${trouble}; ${tellNextTry(nextTryInSeconds)}`;
+}
+
+function nextTry(seconds: number | undefined): string {
+  return seconds === undefined ? 'trying again now' : `next try in ${Math.ceil(seconds)} s`;
 }
 
 function pairedNames({ paired, authority }: Extract<AccessStatus, { kind: 'keyed' }>): readonly string[] {
