@@ -7,6 +7,7 @@ const PACKAGE_OF: Readonly<Record<string, string>> = {
   btrfstune: 'btrfs-progs',
   cache_restore: 'thin-provisioning-tools',
   chattr: 'e2fsprogs',
+  busybox: 'busybox-static',
   cp: 'coreutils',
   cpio: 'cpio',
   cryptsetup: 'cryptsetup-bin',
