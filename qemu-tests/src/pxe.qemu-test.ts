@@ -25,9 +25,8 @@ import { sitOn } from './sit.ts';
  */
 const DISK_WORDS = 'the disk of this computer speaks';
 const THEIR_WORDS = 'the boot server of somebody else speaks';
-/** OVMF believes a boot file only to who calls himself a PXE server. */
-const THEIR_SETTINGS =
-  'if option firmware = 00:07 { filename "theirs.efi"; option vendor-class-identifier "PXEClient"; }';
+/** A boot file for UEFI firmware alone. */
+const THEIR_SETTINGS = 'if option firmware = 00:07 { filename "theirs.efi"; }';
 const FIRMWARE_MS = 300_000;
 const UUID = '11223344-5566-7788-99aa-bbccddeeff00';
 /** UEFI firmware that gives an initrd to a kernel holds it twice for a moment. */
