@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises';
+import type { ByteRange } from '@diskferry/server-adapter/partitions/readable-disk';
 import { run } from '@diskferry/system/run';
 import type { Session } from '@diskferry/system/session';
 
@@ -48,4 +49,15 @@ export async function withMapping<T>(
   } finally {
     await session.release(mapping);
   }
+}
+
+/** A table of the target "linear": parts of a device, one after another. */
+export function linearTable(device: string, ranges: readonly ByteRange[]): string {
+  let at = 0;
+  const lines = ranges.map(({ start, size }) => {
+    const line = `${at} ${size / MAPPER_SECTOR} linear ${device} ${start / MAPPER_SECTOR}`;
+    at += size / MAPPER_SECTOR;
+    return line;
+  });
+  return `${lines.join('\n')}\n`;
 }

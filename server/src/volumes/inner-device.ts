@@ -5,6 +5,10 @@ import type { ByteRange } from '@diskferry/server-adapter/partitions/readable-di
 import { attachDisk } from '@diskferry/server-adapter/switch';
 import type { Session } from '@diskferry/system/session';
 import { sectorSizeOfDevice } from '../file-systems/block-device.ts';
+import { hasTarget, linearTable, withMapping } from './device-mapper.ts';
+
+/** The kernel keeps all lines of a table in its memory. */
+const MAX_MAPPED_PARTS = 10_000;
 
 export interface InnerDeviceOptions {
   readonly session: Session;
@@ -13,7 +17,8 @@ export interface InnerDeviceOptions {
 
 /**
  * Makes a block device out of parts of another one for the time of one piece of work, which gets its path: a loop device
- * where it is one part, a simulated disk where there are several. Only one at a time may be made of a device.
+ * where it is one part; where there are several, one of device-mapper if the kernel has it, else a simulated disk. Only one
+ * at a time may be made of a device.
  */
 export async function withInnerDevice<T>(
   device: string,
@@ -23,6 +28,9 @@ export async function withInnerDevice<T>(
 ): Promise<T> {
   const [part, ...others] = ranges;
   if (part === undefined) throw new TypeError(`no part of ${device} is wanted`);
+  if (others.length > 0 && ranges.length <= MAX_MAPPED_PARTS && (await hasTarget('linear'))) {
+    return withMapping(linearTable(device, ranges), { session, signal }, work);
+  }
   if (others.length > 0) {
     const disk = await attachDisk(
       { kind: 'device', path: device, segments: ranges },

@@ -1,8 +1,7 @@
-import type { ByteRange } from '@diskferry/server-adapter/partitions/readable-disk';
 import { run } from '@diskferry/system/run';
 import { sizeOfDevice } from '../file-systems/block-device.ts';
 import { zeroRange } from '../file-systems/zero-range.ts';
-import { MAPPER_SECTOR, type MappingOptions, withMapping } from './device-mapper.ts';
+import { linearTable, MAPPER_SECTOR, type MappingOptions, withMapping } from './device-mapper.ts';
 import { type LvmSection, numberIn, sectionsIn, stringIn } from './lvm-text.ts';
 import { LVM_SECTOR, type LogicalVolume, segmentsOf, type VolumeGroup } from './volume-group.ts';
 import { rangesOfVolume } from './volume-ranges.ts';
@@ -119,14 +118,4 @@ function volumeOf(group: VolumeGroup, name: string): LogicalVolume {
   const volume = group.volumes.find((volume) => volume.name === name);
   if (volume === undefined) throw new TypeError(`there is no volume ${name}`);
   return volume;
-}
-
-function linearTable(device: string, ranges: readonly ByteRange[]): string {
-  let at = 0;
-  const lines = ranges.map(({ start, size }) => {
-    const line = `${at} ${size / MAPPER_SECTOR} linear ${device} ${start / MAPPER_SECTOR}`;
-    at += size / MAPPER_SECTOR;
-    return line;
-  });
-  return `${lines.join('\n')}\n`;
 }
