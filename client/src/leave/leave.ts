@@ -54,7 +54,7 @@ function chooseDisk(root: string): string {
   try {
     const entry = setBootNext(root);
     if (entry === undefined) return "The firmware's own order decides what is started.";
-    return `The firmware starts "${entry.option.description}" next.`;
+    return `The firmware starts "${entry.option.description.trim()}" next.`;
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     return `The firmware takes no order what to start (${reason}): its own order decides.`;
