@@ -17,8 +17,8 @@ export interface NetNamespace {
  * Opens a namespace without a name: it lasts as long as a process that does nothing, so that nothing of it can be left behind.
  */
 export async function openNamespace(session: Session, name: string): Promise<NetNamespace> {
-  const script = 'echo there && exec sleep infinity';
-  const child = spawn('unshare', ['--net', 'sh', '-c', script], {
+  const [program, ...words] = ['unshare', '--net', 'sh', '-c', 'echo there && exec sleep infinity'] as const;
+  const child = spawn(program, words, {
     stdio: ['ignore', 'pipe', 'inherit'],
     detached: true,
   });
