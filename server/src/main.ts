@@ -17,6 +17,7 @@ import { enrolCommand } from './cli/enrol-command.ts';
 import { commandHelp, programHelp } from './cli/help.ts';
 import { abortOnInterrupt } from './cli/interrupt.ts';
 import { inventoryCommand } from './cli/inventory-command.ts';
+import { mediaCommand } from './cli/media-command.ts';
 import { pairCommand } from './cli/pair-command.ts';
 import { print, printJson, printNote } from './cli/output.ts';
 import { pxeCommand } from './cli/pxe-command.ts';
@@ -37,6 +38,7 @@ const COMMANDS: readonly CliCommand[] = [
   serveCommand,
   computersCommand,
   enrolCommand,
+  mediaCommand,
   pxeCommand,
   cleanupCommand,
 ];
