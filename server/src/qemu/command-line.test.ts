@@ -33,6 +33,19 @@ test('UEFI is given as two flash files, of which only the variables can be writt
   assert.match(text, /unit=1,format=raw,file=\/vars/);
 });
 
+test('with Secure Boot the firmware keeps its variables to itself', () => {
+  const firmwareFiles = { code: '/code', variables: '/vars' };
+  const text = line({ firmware: 'uefi-secure-boot' }, { firmwareFiles });
+  assert.match(
+    text,
+    /-machine q35,smm=on .*cfi\.pflash01,property=secure,value=on .*unit=1,format=raw,file=\/vars/,
+  );
+  assert.doesNotMatch(line({ firmware: 'uefi' }, { firmwareFiles }), /smm|property=secure/);
+  assert.throws(() => line({ firmware: 'uefi-secure-boot', disks: [disk('ide')] }, { firmwareFiles }), {
+    code: 'MACHINE_DESCRIPTION',
+  });
+});
+
 test('each bus has its controller once, and its disks get places in their order', () => {
   const text = line({
     disks: [disk('ahci'), disk('virtio'), disk('ahci'), disk('nvme'), disk('virtio-scsi')],

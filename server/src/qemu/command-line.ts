@@ -1,3 +1,4 @@
+import { DiskferryError } from '@diskferry/system/errors';
 import type { Command } from '@diskferry/system/run';
 import { diskArguments, escapeValue } from './disk-arguments.ts';
 import type { FirmwareFiles } from './firmware.ts';
@@ -16,7 +17,7 @@ export interface Surroundings {
   readonly serialSocket: string;
   readonly qmpSocket: string;
   readonly serialLog: string;
-  /** For `uefi`. */
+  /** For `uefi` and `uefi-secure-boot`. */
   readonly firmwareFiles: FirmwareFiles | undefined;
   /** The port on 127.0.0.1 of each forwarded port of the guest. */
   readonly hostPorts: ReadonlyMap<number, number>;
@@ -32,7 +33,7 @@ export function commandLine(machine: MachineDescription, around: Surroundings): 
     ['-m', String(overrides.memoryMb ?? machine.memoryMb ?? DEFAULT_MEMORY_MB)],
     ['-smp', String(overrides.cpus ?? machine.cpus ?? DEFAULT_CPUS)],
     consoleArguments(around),
-    firmwareArguments(around.firmwareFiles),
+    firmwareArguments(machine, around.firmwareFiles),
     kernelArguments(machine),
     mediaArguments(machine),
     nicArguments(machine, around.hostPorts),
@@ -42,9 +43,15 @@ export function commandLine(machine: MachineDescription, around: Surroundings): 
   return ['qemu-system-x86_64', ...words.flat()];
 }
 
-/** Only the older chipset has IDE channels. */
-function chipset({ disks = [] }: MachineDescription): string {
-  return disks.some(({ bus }) => bus === 'ide') ? 'pc' : 'q35';
+/**
+ * Only the older chipset has IDE channels, and only the newer one the mode of the processor in which firmware guards
+ * the keys of Secure Boot.
+ */
+function chipset({ disks = [], firmware }: MachineDescription): string {
+  const secure = firmware === 'uefi-secure-boot';
+  if (!disks.some(({ bus }) => bus === 'ide')) return secure ? 'q35,smm=on' : 'q35';
+  if (!secure) return 'pc';
+  throw new DiskferryError('MACHINE_DESCRIPTION', 'a machine with Secure Boot has no IDE disks; take ahci');
 }
 
 /** Software emulation offers all processor features that it has, except 57-bit addresses, which slow it down. */
@@ -66,9 +73,11 @@ export function markOf(qmpSocket: string): string {
   return `socket,id=qmp,path=${escapeValue(qmpSocket)}`;
 }
 
-function firmwareArguments(files: FirmwareFiles | undefined): string[] {
+function firmwareArguments({ firmware }: MachineDescription, files: FirmwareFiles | undefined): string[] {
   if (files === undefined) return [];
+  const guard = ['-global', 'driver=cfi.pflash01,property=secure,value=on'];
   return [
+    ...(firmware === 'uefi-secure-boot' ? guard : []),
     '-drive',
     `if=pflash,unit=0,format=raw,readonly=on,file=${escapeValue(files.code)}`,
     '-drive',

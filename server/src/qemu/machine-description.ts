@@ -1,9 +1,14 @@
+/**
+ * `bios` is SeaBIOS, `uefi` is OVMF without Secure Boot, `uefi-secure-boot` is OVMF that enforces it with Microsoft's keys,
+ * as computers are sold.
+ */
+export type MachineFirmware = 'bios' | 'uefi' | 'uefi-secure-boot';
+
 /** A virtual machine, described as data. */
 export interface MachineDescription {
   /** For messages and file names. */
   readonly name: string;
-  /** `bios` is SeaBIOS, `uefi` is OVMF without Secure Boot. */
-  readonly firmware: 'bios' | 'uefi';
+  readonly firmware: MachineFirmware;
   /** 512 by default. */
   readonly memoryMb?: number;
   /** 1 by default: under software emulation a second processor costs more than it gives. */

@@ -4,7 +4,7 @@ import { DiskferryError } from '@diskferry/system/errors';
 import type { Session } from '@diskferry/system/session';
 import { awaitCaller } from './awaited-caller.ts';
 import { commandLine, markOf, type Surroundings } from './command-line.ts';
-import { prepareUefi } from './firmware.ts';
+import { type FirmwareFiles, prepareUefi } from './firmware.ts';
 import { freePort } from './free-port.ts';
 import type { MachineDescription } from './machine-description.ts';
 import { readOverrides } from './overrides.ts';
@@ -97,11 +97,17 @@ async function prepareSurroundings(
     serialSocket: join(folder, 'serial'),
     qmpSocket: join(folder, 'qmp'),
     serialLog,
-    firmwareFiles:
-      description.firmware === 'uefi' ? await prepareUefi(join(folder, 'variables.fd')) : undefined,
+    firmwareFiles: await firmwareFilesOf(description, join(folder, 'variables.fd')),
     hostPorts: await chooseHostPorts(description),
     overrides,
   };
+}
+
+async function firmwareFilesOf(
+  { firmware }: MachineDescription,
+  variablesPath: string,
+): Promise<FirmwareFiles | undefined> {
+  return firmware === 'bios' ? undefined : prepareUefi(firmware, variablesPath);
 }
 
 async function chooseHostPorts({ nic }: MachineDescription): Promise<ReadonlyMap<number, number>> {
