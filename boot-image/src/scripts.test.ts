@@ -115,12 +115,9 @@ test('the client is started as medium and kernel command line say', async () => 
   }
 });
 
-test('every menu offers a start without encryption, and none takes it by itself', async () => {
+test('the menu offers a start without encryption, and does not take it by itself', async () => {
   const menu = (name: string): Promise<string> => readFile(join(SOURCE_FOLDER, 'menu', name), 'utf8');
   const [first, ...others] = (await menu('grub.cfg')).split('menuentry').slice(1);
   assert.doesNotMatch(first ?? '', /insecure/);
-  assert.equal(others.filter((entry) => entry.includes('diskferry.insecure')).length, 1);
-  assert.match(await menu('3-insecure.conf'), /^options .* diskferry\.insecure /m);
-  assert.match(await menu('loader.conf'), /^default 1-diskferry\.conf$/m);
-  assert.doesNotMatch(await menu('1-diskferry.conf'), /insecure/);
+  assert.equal(others.filter((entry) => entry.includes('start_diskferry diskferry.insecure')).length, 1);
 });

@@ -1,8 +1,21 @@
+import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
 import { test } from 'node:test';
-import { openSession } from '@diskferry/system/session';
+import { KERNEL_WORDS } from '@diskferry/boot-image/media/menus';
+import { startMachine } from '@diskferry/server/qemu/machine';
+import type { MachineDescription } from '@diskferry/server/qemu/machine-description';
+import { openSession, type Session } from '@diskferry/system/session';
+import { formatBytes } from '@diskferry/system/units';
+import { run } from '@diskferry/system/run';
+import { alteredCopy, turnBits } from './altered-file.ts';
+import { artefact, LOG_FOLDER } from './artefacts.ts';
 import { withBootedClient } from './booted-client.ts';
+import { MEMORY_ARGUMENTS, watchMemory } from './guest-memory.ts';
+import { sitOn } from './sit.ts';
+import { fillRange } from './source-computers/junk.ts';
+import { sha256Of, workFile } from './work-files.ts';
 
-// 256 MB of memory, one file for CD and USB stick: what a person burns or copies has to start everywhere.
+// One file for CD and USB stick: what a person burns or copies has to start everywhere.
 const MEDIA = [
   { medium: 'cd', firmware: 'bios', nicModel: 'e1000' },
   { medium: 'usb-stick', firmware: 'bios', nicModel: 'rtl8139' },
@@ -10,6 +23,10 @@ const MEDIA = [
   { medium: 'usb-stick', firmware: 'uefi', nicModel: 'vmxnet3' },
   { medium: 'pxe', firmware: 'bios', nicModel: 'virtio-net-pci' },
 ] as const;
+
+const SMALLEST_MEMORY_MB = 192;
+const DISK_BYTES = 256 * 1024 * 1024;
+const BOOT_TIMEOUT_MS = 400_000;
 
 for (const { medium, firmware, nicModel } of MEDIA) {
   test(`a ${firmware} computer with a ${nicModel} card boots from ${medium} and waits for the server`, async () => {
@@ -19,4 +36,82 @@ for (const { medium, firmware, nicModel } of MEDIA) {
       async () => {},
     );
   });
+}
+
+test(`a computer with ${SMALLEST_MEMORY_MB} MB boots from a CD and waits for the server`, async () => {
+  await using session = openSession('boot-media');
+  const memoryMb = SMALLEST_MEMORY_MB;
+  await withBootedClient({ name: 'cd-smallest', session, medium: 'cd', memoryMb }, async () => {});
+});
+
+test(`a computer with ${SMALLEST_MEMORY_MB} MB serves a whole disk`, async (context) => {
+  await using session = openSession('boot-media');
+  const disk = await workFile(session, 'smallest.raw');
+  await fillRange(disk, { start: 0, size: DISK_BYTES }, { signal: undefined });
+  const boot = {
+    name: 'pxe-smallest',
+    session,
+    medium: 'pxe',
+    memoryMb: SMALLEST_MEMORY_MB,
+    kernelWords: ['diskferry.insecure'],
+    disks: [{ path: disk, format: 'raw', bus: 'virtio' }],
+    extraArguments: MEMORY_ARGUMENTS,
+  } as const;
+  await withBootedClient(boot, async ({ machine, diskAddress }) => {
+    const copy = await workFile(session, 'smallest-copy.raw');
+    const memory = await watchMemory(machine, async () => {
+      await run(['nbdcopy', diskAddress('vda'), copy]);
+    });
+    assert.equal(await sha256Of(copy), await sha256Of(disk));
+    assert.ok(memory !== undefined, 'the guest told how much memory it has');
+    const used = memory.total - memory.leastAvailable;
+    context.diagnostic(
+      `peak memory with ${SMALLEST_MEMORY_MB} MB: ${formatBytes(used)} of ${formatBytes(memory.total)} used, ` +
+        `${formatBytes(memory.leastAvailable)} available`,
+    );
+  });
+});
+
+test('a damaged kernel is noticed by the boot loader, and said', async () => {
+  await using session = openSession('boot-media');
+  const kernel = await readFile(artefact('pxe/vmlinuz'));
+  const cd = await alteredCopy(session, artefact('diskferry.iso'), 'damaged.iso', (bytes) =>
+    turnBits(bytes, bytes.indexOf(kernel) + Math.floor(kernel.length / 2)),
+  );
+  const machine = { name: 'damaged-kernel', firmware: 'bios', cd } as const;
+  await expectRefusal(session, machine, /kernel on this medium is damaged.*[^]*Write the medium again/);
+});
+
+/** Where an initrd is damaged, as a part of its length, and what is said then. The order is that of its parts. */
+const DAMAGE = [
+  { place: 'stage 1', at: 0.01, words: /Kernel panic|Initramfs unpacking failed/ },
+  { place: 'an image', at: 0.03, words: /image \w+ is damaged[^]*write the medium again/ },
+  { place: 'the largest image', at: 0.4, words: /image client is damaged[^]*write the medium again/ },
+  { place: 'the last image', at: 0.95, words: /image drivers is damaged[^]*write the medium again/ },
+] as const;
+
+for (const { place, at, words } of DAMAGE) {
+  test(`an initrd that is damaged in ${place} is noticed before it is used, and said`, async () => {
+    await using session = openSession('boot-media');
+    const initrd = await alteredCopy(session, artefact('pxe/initrd'), 'damaged.initrd', (bytes) =>
+      turnBits(bytes, Math.floor(bytes.length * at)),
+    );
+    const kernel = artefact('pxe/vmlinuz');
+    const name = `damaged-${place.replaceAll(' ', '-')}`;
+    await expectRefusal(session, { name, firmware: 'bios', kernel, initrd, append: KERNEL_WORDS }, words);
+  });
+}
+
+async function expectRefusal(
+  session: Session,
+  description: MachineDescription,
+  words: RegExp,
+): Promise<void> {
+  await using machine = await startMachine(description, { session, logFolder: LOG_FOLDER });
+  try {
+    await machine.waitForSerial(words, { timeoutMs: BOOT_TIMEOUT_MS, hopeless: /waiting for the server/ });
+  } catch (error) {
+    await sitOn(machine, []);
+    throw error;
+  }
 }

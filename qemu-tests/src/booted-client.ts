@@ -1,11 +1,17 @@
+import { KERNEL_WORDS } from '@diskferry/boot-image/media/menus';
 import { type Machine, startMachine } from '@diskferry/server/qemu/machine';
-import type { MachineDescription, MachineDisk, MachineNic } from '@diskferry/server/qemu/machine-description';
+import type {
+  MachineDescription,
+  MachineDisk,
+  MachineFirmware,
+  MachineNic,
+} from '@diskferry/server/qemu/machine-description';
 import type { Session } from '@diskferry/system/session';
 import { artefact, LOG_FOLDER } from './artefacts.ts';
 import { sitOn } from './sit.ts';
 
-/** What the smallest computers that we support have. */
-const MEMORY_MB = 256;
+/** What we advise at least; on UEFI the signed GRUB needs more (ADR 25). */
+const MEMORY_MB = { bios: 256, uefi: 384, 'uefi-secure-boot': 384 } as const;
 const DISK_PORT = 7000;
 const CONTROL_PORT = 7001;
 const PORTS = [DISK_PORT, CONTROL_PORT];
@@ -29,9 +35,15 @@ export interface ClientBoot {
   readonly managedInitrd?: string;
   /** Added to the kernel's command line; `pxe` only. */
   readonly kernelWords?: readonly string[];
-  readonly firmware?: 'bios' | 'uefi';
+  readonly firmware?: MachineFirmware;
+  /** What we advise at least, by default. */
+  readonly memoryMb?: number;
+  /** An ISO file in place of the one that was built; not `pxe`. */
+  readonly iso?: string;
   readonly disks?: readonly MachineDisk[];
   readonly nicModel?: MachineNic['model'];
+  /** Further words for QEMU's command line. */
+  readonly extraArguments?: readonly string[];
   readonly signal?: AbortSignal;
 }
 
@@ -100,33 +112,42 @@ function describeMachine({
   nicModel = 'virtio-net-pci',
   kernelWords = [],
   managedInitrd,
+  memoryMb = MEMORY_MB[firmware],
+  extraArguments = [],
+  iso = artefact('diskferry.iso'),
 }: ClientBoot): MachineDescription {
   return {
     name,
     firmware,
-    memoryMb: MEMORY_MB,
+    memoryMb,
+    extraArguments,
     disks,
     nic: { model: nicModel, forwardedPorts: PORTS },
     bootOrder: [medium === 'usb-stick' ? 'usb-stick' : 'cd', 'disk'],
-    ...mediumOf(medium, kernelWords, managedInitrd),
+    ...mediumOf(medium, { kernelWords, managedInitrd, iso }),
   };
+}
+
+interface MediumFiles {
+  readonly kernelWords: readonly string[];
+  readonly managedInitrd: string | undefined;
+  readonly iso: string;
 }
 
 function mediumOf(
   medium: 'cd' | 'usb-stick' | 'pxe',
-  kernelWords: readonly string[],
-  managedInitrd: string | undefined,
+  { kernelWords, managedInitrd, iso }: MediumFiles,
 ): Partial<MachineDescription> {
   switch (medium) {
     case 'cd':
-      return { cd: artefact('diskferry.iso') };
+      return { cd: iso };
     case 'usb-stick':
-      return { usbStick: artefact('diskferry.iso') };
+      return { usbStick: iso };
     case 'pxe':
       return {
         kernel: artefact('pxe/vmlinuz'),
         initrd: managedInitrd ?? artefact('pxe/initrd'),
-        append: ['console=tty0 console=ttyS0,115200', ...kernelWords].join(' '),
+        append: [KERNEL_WORDS, ...kernelWords].join(' '),
       };
   }
 }

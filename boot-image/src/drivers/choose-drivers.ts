@@ -1,7 +1,7 @@
 import { dirname } from 'node:path';
 import { DiskferryError } from '@diskferry/system/errors';
 import type { DriverEntry } from './driver-list.ts';
-import { canonicalName, type ModuleIndex } from './module-index.ts';
+import { canonicalName, moduleName, type ModuleIndex } from './module-index.ts';
 
 /** Kernel folders whose drivers someone may look for in vain: what is left out of them is reported. */
 const REPORTED_FOLDERS = [
@@ -36,14 +36,27 @@ export function chooseDrivers(entries: readonly DriverEntry[], index: ModuleInde
       `the kernel package has no such drivers, correct the lists:\n${list}`,
     );
   }
-  const chosen = new Set<string>();
+  return withNeeds(
+    entries.flatMap((entry) => modulesOf(entry, index)),
+    index,
+  );
+}
+
+/** All further storage and network drivers of the kernel package, and the modules that they need besides the chosen. */
+export function extraDrivers(chosen: readonly string[], index: ModuleIndex): string[] {
+  const taken = new Set(chosen);
+  return withNeeds(leftOut(chosen, index).map(moduleName), index).filter((path) => !taken.has(path));
+}
+
+function withNeeds(names: readonly string[], index: ModuleIndex): string[] {
+  const found = new Set<string>();
   const visit = (name: string): void => {
-    if (chosen.has(name)) return;
-    chosen.add(name);
+    if (found.has(name)) return;
+    found.add(name);
     for (const other of index.needs.get(name) ?? []) visit(other);
   };
-  for (const entry of entries) for (const name of modulesOf(entry, index)) visit(name);
-  return [...chosen].flatMap((name) => index.paths.get(name) ?? []).sort();
+  for (const name of names) visit(name);
+  return [...found].flatMap((name) => index.paths.get(name) ?? []).sort();
 }
 
 /** Paths of the storage and network drivers of the kernel package that were not chosen, sorted. */

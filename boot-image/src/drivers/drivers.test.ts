@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { chooseDrivers, leftOut } from './choose-drivers.ts';
+import { chooseDrivers, extraDrivers, leftOut } from './choose-drivers.ts';
 import { parseDriverList } from './driver-list.ts';
 import { parseModuleIndex } from './module-index.ts';
 import { readDriverLists } from './read-driver-lists.ts';
@@ -76,6 +76,15 @@ test('what is left out is told for storage and network only', () => {
   const chosen = chooseDrivers(parseDriverList('ahci', 'a'), index);
   assert.deepEqual(leftOut(chosen, index), [
     'kernel/drivers/net/ethernet/realtek/r8169.ko',
+    'kernel/drivers/scsi/lpfc/lpfc.ko',
+  ]);
+});
+
+test('the extra drivers are what is left out, with what it needs and the image has not', () => {
+  const chosen = chooseDrivers(parseDriverList('ahci', 'a'), index);
+  assert.deepEqual(extraDrivers(chosen, index), [
+    'kernel/drivers/net/ethernet/realtek/r8169.ko',
+    'kernel/drivers/net/phy/realtek.ko',
     'kernel/drivers/scsi/lpfc/lpfc.ko',
   ]);
 });

@@ -1,10 +1,12 @@
 import { constants } from 'node:fs';
-import { chmod, copyFile, mkdir, readdir, rm, symlink } from 'node:fs/promises';
+import { chmod, copyFile, cp, mkdir, readdir, rm, rmdir, symlink } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { run } from '@diskferry/system/run';
+import { pathExists } from '../path-exists.ts';
 import type { KernelParts, Parts } from '../packages/parts.ts';
 import { copyScripts } from './copy-scripts.ts';
 import type { Layer } from './layer.ts';
+import { writeLeanClient } from './lean-client.ts';
 import { findLibraries } from './libraries.ts';
 
 const EMPTY_FOLDERS = ['dev', 'proc', 'sys', 'run', 'root', 'mnt', 'var/log'];
@@ -18,6 +20,7 @@ const MERGED_FOLDERS = {
 const PROGRAM_FOLDER = 'usr/bin';
 const LOADER_FOLDER = 'usr/lib64';
 const LIBRARY_FOLDER = 'usr/lib/x86_64-linux-gnu';
+const FIRMWARE_FOLDERS = ['lib/firmware', 'usr/lib/firmware'];
 /** Files of the kernel package that depmod and modprobe need besides the modules. */
 const MODULE_LISTS = ['modules.builtin', 'modules.builtin.modinfo', 'modules.order'];
 
@@ -42,7 +45,8 @@ export async function composeLayers(options: LayersOptions): Promise<Record<Laye
     drivers: join(target, 'drivers'),
   };
   await composeSystem(folders.system, options);
-  await place(client, join(folders.client, PROGRAM_FOLDER, 'imaging-client'), 0o755);
+  await mkdir(join(folders.client, PROGRAM_FOLDER), { recursive: true });
+  await writeLeanClient(client, join(folders.client, PROGRAM_FOLDER, 'imaging-client'));
   await composeDrivers(folders.drivers, parts.kernel, options.drivers);
   return folders;
 }
@@ -82,6 +86,42 @@ async function composeDrivers(
   await run(['depmod', '--basedir', join(folder, 'usr'), kernel.release]);
   // BusyBox reads the text forms only.
   for (const name of await readdir(target)) if (name.endsWith('.bin')) await rm(join(target, name));
+}
+
+/**
+ * Lays out further drivers, to be stacked above the others: only they are in the folder, but its lists name both.
+ *
+ * @param drivers paths of drivers in the image, and of those that are added to them
+ */
+export async function composeExtraDrivers(
+  folder: string,
+  kernel: KernelParts,
+  drivers: { readonly inImage: readonly string[]; readonly added: readonly string[] },
+): Promise<void> {
+  await composeDrivers(folder, kernel, [...drivers.inImage, ...drivers.added]);
+  for (const path of drivers.inImage) await rm(join(folder, 'usr/lib/modules', kernel.release, path));
+  await removeEmptyFolders(folder);
+}
+
+/** Lays out the firmware files of unpacked packages. */
+export async function composeFirmware(folder: string, packageFolders: readonly string[]): Promise<void> {
+  const target = join(folder, 'usr/lib/firmware');
+  await mkdir(target, { recursive: true });
+  for (const source of packageFolders) {
+    for (const place of FIRMWARE_FOLDERS) {
+      if (!(await pathExists(join(source, place)))) continue;
+      await cp(join(source, place), target, { recursive: true, verbatimSymlinks: true });
+    }
+  }
+}
+
+async function removeEmptyFolders(folder: string): Promise<void> {
+  for (const entry of await readdir(folder, { withFileTypes: true })) {
+    if (!entry.isDirectory()) continue;
+    const path = join(folder, entry.name);
+    await removeEmptyFolders(path);
+    if ((await readdir(path)).length === 0) await rmdir(path);
+  }
 }
 
 async function place(source: string, target: string, mode: number): Promise<void> {

@@ -5,3 +5,11 @@
 export const LAYERS = ['system', 'client', 'drivers'] as const;
 
 export type Layer = (typeof LAYERS)[number];
+
+/**
+ * Layers that an image has on request, uppermost first, above the others: the drivers that are not in the lists, and
+ * firmware. Each can be an archive of its own, which a boot loader loads behind the initrd.
+ */
+export const OPTIONAL_LAYERS = ['firmware', 'extra-drivers'] as const;
+
+export type OptionalLayer = (typeof OPTIONAL_LAYERS)[number];

@@ -4,21 +4,23 @@ import { run } from '@diskferry/system/run';
 import { hashText } from '../hash.ts';
 import { pathExists } from '../path-exists.ts';
 import { hashTree } from './hash-tree.ts';
-import type { Layer } from './layer.ts';
+import type { Layer, OptionalLayer } from './layer.ts';
 
 /**
  * The client is half of the medium and decides how long a start takes: zstd, which is unpacked three times as fast.
  * The drivers are many, and few of them are read: xz, which is smaller. Figures in ADR 5.
  */
-const COMPRESSION: Readonly<Record<Layer, readonly string[]>> = {
+const COMPRESSION: Readonly<Record<Layer | OptionalLayer, readonly string[]>> = {
   system: ['-comp', 'zstd', '-Xcompression-level', '22', '-b', '256K'],
   client: ['-comp', 'zstd', '-Xcompression-level', '22', '-b', '256K'],
-  drivers: ['-comp', 'xz', '-Xbcj', 'x86', '-b', '256K'],
+  drivers: ['-comp', 'xz', '-b', '1M'],
+  'extra-drivers': ['-comp', 'xz', '-b', '1M'],
+  firmware: ['-comp', 'xz', '-b', '1M'],
 };
 
 /** The squashfs image of a layer's folder; it comes from the cache if an equal folder was packed before. */
 export async function packLayer(
-  layer: Layer,
+  layer: Layer | OptionalLayer,
   folder: string,
   { cacheFolder, epoch }: { cacheFolder: string; epoch: number },
 ): Promise<string> {

@@ -1,6 +1,7 @@
 import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { run } from '@diskferry/system/run';
+import type { MediumSettings } from '@diskferry/system/medium/medium-settings';
 import { hashFile } from '../hash.ts';
 import type { PackageName } from '../packages/package-names.ts';
 import { mbrCode, writeBiosImage } from './bios-image.ts';
@@ -18,6 +19,7 @@ export interface MediumOptions {
   readonly initrd: string;
   readonly scratch: string;
   readonly folders: Readonly<Record<PackageName, string>>;
+  readonly settings: MediumSettings | undefined;
   readonly epoch: number;
 }
 
@@ -31,7 +33,7 @@ export async function writeMedium(options: MediumOptions): Promise<void> {
   // By the name of this file GRUB tells this build from other media in the same computer.
   const id = (await hashFile(join(tree, EFI_IMAGE))).slice(0, ID_DIGITS);
   await writeFile(join(tree, 'diskferry', id), '');
-  await writeFile(join(tree, 'boot/grub/grub.cfg'), await readMenu('grub.cfg'));
+  await writeFile(join(tree, 'boot/grub/grub.cfg'), await readMenu('uefi-cd.cfg'));
   const grubFolder = folders['grub-pc-bin'];
   const grubConfig = await readMenu('find-medium.cfg', id);
   await writeBiosImage({ target: join(tree, BIOS_IMAGE), scratch, grubFolder, grubConfig });

@@ -9,7 +9,9 @@ export const PACKAGE_NAMES = [
   'libgcc-s1',
   'libatomic1',
   'grub-pc-bin',
-  'systemd-boot-efi',
+  'grub-efi-amd64-bin',
+  'grub-efi-amd64-signed',
+  'shim-signed',
 ] as const;
 
 export type PackageName = (typeof PACKAGE_NAMES)[number];
