@@ -7,6 +7,7 @@ import { type Checkout, openCheckout } from './checkout.ts';
 import { compile } from './compile.ts';
 import { configureKernel, loadDefconfig } from './configure.ts';
 import { describeLoss, type LostOption } from './lost-options.ts';
+import { makeArtefacts } from './artefacts.ts';
 import { publishArtefacts } from './publish.ts';
 
 const HELP = `Usage: npm run boot-image:buildroot -- --buildroot PATH [--output DIR] [--jobs N]
@@ -60,6 +61,8 @@ function parseOptions() {
       jobs: value,
       check: flag,
       'check-kernel': value,
+      // For board/diskferry/post-image.sh: makes the media of Buildroot's images in this folder.
+      'post-image': value,
       help: flag,
     } as const;
     return parseArgs({ options }).values;
@@ -75,6 +78,10 @@ async function act(options: Options): Promise<void> {
   if (options['check-kernel'] !== undefined) {
     requireNothingLost(await configureKernel(resolve(options['check-kernel']), signal));
     return say('the kernel keeps every option of the fragments');
+  }
+  if (options['post-image'] !== undefined) {
+    const imagesFolder = resolve(options['post-image']);
+    return say(await makeArtefacts({ imagesFolder, outputFolder: work, onLost: requireNothingLost }));
   }
   if (options.buildroot === undefined) {
     throw new UsageError('--buildroot PATH is missing; see npm run boot-image:buildroot -- --help');
