@@ -1,5 +1,5 @@
 import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { run } from '@diskferry/system/run';
 import type { MediumSettings } from '@diskferry/system/medium/medium-settings';
 import { hashFile } from '../hash.ts';
@@ -37,6 +37,7 @@ export async function writeMedium(options: MediumOptions): Promise<void> {
   const grubFolder = folders['grub-pc-bin'];
   const grubConfig = await readMenu('find-medium.cfg', id);
   await writeBiosImage({ target: join(tree, BIOS_IMAGE), scratch, grubFolder, grubConfig });
+  await mkdir(dirname(iso), { recursive: true });
   await rm(`${iso}.new`, { force: true });
   await run(
     ['xorriso', '-as', 'mkisofs', ...xorrisoWords(mbrCode(grubFolder), epoch), '-o', `${iso}.new`, tree],
