@@ -20,13 +20,13 @@ import { makeTalkingProgram, makeTalkingUefiDisk } from './pxe-talking-program.t
 import { sitOn } from './sit.ts';
 
 /*
- * One wire with ISC dhcpd, which hands out the addresses and has a boot file for UEFI machines; with our PXE server beside it; and
+ * One wire with ISC dhcpd, which hands out the addresses and names boot files of its own; with our PXE server beside it; and
  * with a virtual machine.
  */
 const DISK_WORDS = 'the disk of this computer speaks';
 const THEIR_WORDS = 'the boot server of somebody else speaks';
-/** A boot file for UEFI firmware alone. */
-const THEIR_SETTINGS = 'if option firmware = 00:07 { filename "theirs.efi"; }';
+/** For firmware of both kinds; nobody serves that for a BIOS. */
+const THEIR_SETTINGS = 'if option firmware = 00:07 { filename "theirs.efi"; } else { filename "theirs.0"; }';
 const FIRMWARE_MS = 300_000;
 const UUID = '11223344-5566-7788-99aa-bbccddeeff00';
 /** UEFI firmware that gives an initrd to a kernel holds it twice for a moment. */

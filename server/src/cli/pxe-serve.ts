@@ -145,9 +145,15 @@ async function clientOption({ values }: Invocation): Promise<MediumSettings | un
   return readClientSettings(resolve(media), formatHostAddress(address));
 }
 
-/** They go into a script of iPXE, where a line end begins a command and ${ a setting. */
+/**
+ * They go into a script of iPXE, where a line end begins a command, && and || divide commands, and ${ begins a setting.
+ *
+ * @throws {UsageError}
+ */
 function kernelWordsOption({ values }: Invocation): string {
   const words = values.get('kernel-words') ?? '';
-  if (/^[ !#%-;=?-Z^-z]*$/.test(words) && !words.includes('||')) return words;
-  throw new UsageError(`--kernel-words takes plain words without quotes, $, & and |, not "${words}"`);
+  if (/^[\w .,:;=/+@%~-]*$/.test(words)) return words;
+  throw new UsageError(
+    `--kernel-words takes letters, digits, blanks and any of . , : ; = / + @ % ~ _ -, not "${words}"`,
+  );
 }

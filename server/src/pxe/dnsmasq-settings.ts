@@ -1,6 +1,5 @@
-import { basename } from 'node:path';
 import type { Gate } from './boot-decision.ts';
-import type { Loader } from './loaders.ts';
+import { type Loader, loaderFile } from './loaders.ts';
 import { uuidOnTheWire } from './machine-key.ts';
 import type { WireInterface } from './wire-interface.ts';
 
@@ -64,9 +63,8 @@ export function dnsmasqSettings(settings: DnsmasqSettings): string {
     ...answerLines(gate),
     '',
     ...loaders.map((loader) => bootLine(loader, httpUrl, wire.address)),
-    `dhcp-boot=tag:answer,tag:ipxe,${httpUrl}/ipxe,,${wire.address}`,
     '',
-    ...(dhcp === undefined ? proxyLines(wire) : rangeLines(dhcp, wire)),
+    ...(dhcp === undefined ? proxyLines(wire) : rangeLines(dhcp, settings)),
   ];
   return `${lines.join('\n')}\n`;
 }
@@ -95,12 +93,11 @@ function answerLines({ unknown }: Gate): string[] {
   ];
 }
 
-function bootLine({ name, by, path }: Loader, httpUrl: string, address: string): string {
-  const file = by === 'tftp' ? basename(path) : `${httpUrl}/loader/${basename(path)}`;
-  // Without the server's address iPXE asks a second time, at port 4011, and understands no answer that it gets there.
-  return `dhcp-boot=tag:answer,tag:!ipxe,tag:${name},${file},,${address}`;
+function bootLine(loader: Loader, httpUrl: string, address: string): string {
+  return `dhcp-boot=tag:answer,tag:!ipxe,tag:${loader.name},${loaderFile(loader, httpUrl)},,${address}`;
 }
 
+/** iPXE is offered no file here, so that it asks at the port of boot servers: see proxy-answer.ts. */
 function proxyLines({ network, netmask }: WireInterface): string[] {
   return [
     `dhcp-range=${network},proxy,${netmask}`,
@@ -110,10 +107,14 @@ function proxyLines({ network, netmask }: WireInterface): string[] {
   ];
 }
 
-function rangeLines({ from, to, gateway }: DhcpRange, { netmask }: WireInterface): string[] {
+function rangeLines(
+  { from, to, gateway }: DhcpRange,
+  { wire: { address, netmask }, httpUrl }: DnsmasqSettings,
+): string[] {
   return [
     `dhcp-range=${from},${to},${netmask},${LEASE}`,
     `dhcp-option=option:router${gateway === undefined ? '' : `,${gateway}`}`,
+    `dhcp-boot=tag:answer,tag:ipxe,${httpUrl}/ipxe,,${address}`,
     // UEFI takes an answer to its HTTP boot only if it calls itself one.
     'dhcp-option-force=tag:answer,tag:uefi-http,option:vendor-class,HTTPClient',
   ];

@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { installHint } from '@diskferry/system/packages';
 import { RefusedError } from '../refused-error.ts';
 
@@ -27,6 +27,11 @@ export const LOADERS: readonly Loader[] = [
   { name: 'uefi', architectures: [7, 9], by: 'tftp', path: join(IPXE_FOLDER, 'snponly.efi') },
   { name: 'uefi-http', architectures: [16], by: 'http', path: join(IPXE_FOLDER, 'snponly.efi') },
 ];
+
+/** How a loader is named to the firmware: a file of TFTP, or a URL. */
+export function loaderFile({ by, path }: Loader, httpUrl: string): string {
+  return by === 'tftp' ? basename(path) : `${httpUrl}/loader/${basename(path)}`;
+}
 
 /** @throws {RefusedError} `IPXE_MISSING` */
 export function requireLoaders(): void {

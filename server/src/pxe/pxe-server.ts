@@ -14,6 +14,7 @@ import type { DnsmasqNews } from './dnsmasq-log.ts';
 import { type DhcpRange, dhcpHosts, dnsmasqSettings } from './dnsmasq-settings.ts';
 import { LOADERS, requireLoaders } from './loaders.ts';
 import { requireFreePorts } from './ports-in-use.ts';
+import { openProxyPort } from './proxy-port.ts';
 import { Recent } from './recent.ts';
 import { writeSettingsFile } from './settings-file.ts';
 import type { WireInterface } from './wire-interface.ts';
@@ -117,6 +118,8 @@ async function startDhcpSide(
   };
   let current = await write();
   const dnsmasq = await superviseDnsmasq({ session, settingsFile, onNews, onNote });
+  const proxyPort =
+    dhcp === undefined ? await openProxyPort({ wire, loaders: LOADERS, httpUrl, onNote }) : undefined;
   const followRules = async (): Promise<void> => {
     const before = current;
     current = await write();
@@ -134,6 +137,7 @@ async function startDhcpSide(
     close: async () => {
       stopFollowing();
       await following;
+      await proxyPort?.close();
       await dnsmasq.close();
     },
   };

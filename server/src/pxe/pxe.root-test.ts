@@ -101,7 +101,7 @@ describe('beside the DHCP server of somebody else', () => {
     const ours = replies.find(({ from }) => from === OURS);
     if (ours === undefined) return undefined;
     assert.equal(ours.yourAddress, '0.0.0.0', 'we hand out no address');
-    assert.equal(ours.nextServer, OURS);
+    if (ours.bootFile !== '') assert.equal(ours.nextServer, OURS);
     assert.equal(ours.vendorClass, question.vendorClass ?? 'PXEClient');
     return ours.bootFile;
   };
@@ -122,8 +122,21 @@ describe('beside the DHCP server of somebody else', () => {
     assert.equal(await ask({ architecture: 9 }), 'snponly.efi');
     const http = await ask({ architecture: 16, vendorClass: 'HTTPClient' });
     assert.equal(http, `http://${OURS}:7480/loader/snponly.efi`);
-    assert.equal(await ask({ isIpxe: true }), `http://${OURS}:7480/ipxe`);
-    assert.equal(await ask({ isIpxe: true, architecture: 7 }), `http://${OURS}:7480/ipxe`);
+  });
+
+  test('iPXE is told to ask at the port of boot servers, and to believe that more than the other server', async () => {
+    const mac = newMac();
+    await pxe.decide('allow', mac);
+    for (const architecture of [0, 7]) {
+      assert.equal(await bootFile(mac, { isIpxe: true, architecture, awaited: BOTH }), '');
+      const question = { mac, architecture, awaited: [OURS], bootServer: OURS };
+      const [script] = await askDhcp(site.loading, { ...question, isIpxe: true });
+      assert.equal(script?.bootFile, `http://${OURS}:7480/ipxe`);
+      assert.equal(script.nextServer, OURS);
+      assert.equal(script.ipxePriority, 1);
+      const [loader] = await askDhcp(site.loading, question);
+      assert.equal(loader?.bootFile, architecture === 0 ? 'undionly.kpxe' : 'snponly.efi');
+    }
   });
 
   test('a machine of another architecture gets no answer, whatever its rule says', async () => {
@@ -170,11 +183,13 @@ describe('beside the DHCP server of somebody else', () => {
   test('a machine in another network gets no answer, by DHCP or HTTP', async () => {
     const mac = newMac();
     await pxe.decide('allow', mac);
-    const question = askDhcp(site.stranger, { mac, awaited: [OURS], patienceMs: 3_000 });
+    const broadcast = { mac, awaited: [OURS], patienceMs: 3_000 };
+    assert.deepEqual(await askDhcp(site.stranger, broadcast), []);
+    const atPort = { mac, awaited: [OURS], bootServer: OURS, isIpxe: true, patienceMs: 3_000 };
+    assert.deepEqual(await askDhcp(site.stranger, atPort), []);
     for (const address of [OURS, ELSEWHERE]) {
       assert.equal((await fetchThere(site.stranger, `http://${address}:7480/ipxe`)).status, 0, address);
     }
-    assert.deepEqual(await question, []);
     // The same question on the right wire is answered.
     assert.equal(await bootFile(mac, { awaited: BOTH }), 'undionly.kpxe');
   });
@@ -482,7 +497,7 @@ describe('it is refused, and said what to do,', () => {
     [
       'kernel words that iPXE would take for its own',
       ['--kernel-words', 'a ${net0/mac}'],
-      /takes plain words/,
+      /--kernel-words takes letters/,
     ],
   ] as const) {
     test(`for ${what}`, async () => {

@@ -1,5 +1,5 @@
 import { createSocket } from 'node:dgram';
-import { type DhcpQuestion, type DhcpReply, makeDiscover, readReply } from './dhcp-message.ts';
+import { type DhcpQuestion, type DhcpReply, makeQuestion, readReply } from './dhcp-message.ts';
 
 /** Firmware repeats its question too. */
 const REPEAT_MS = 1_000;
@@ -7,6 +7,7 @@ const REPEAT_MS = 1_000;
 const LINGER_MS = 500;
 const CLIENT_PORT = 68;
 const SERVER_PORT = 67;
+const BOOT_SERVER_PORT = 4011;
 
 /** Asks as firmware does, and prints the answers as JSON. Run it in the network namespace of a machine. */
 const { awaited, patienceMs, ...question } = JSON.parse(process.argv[2] ?? '{}') as DhcpQuestion & {
@@ -17,10 +18,14 @@ const { awaited, patienceMs, ...question } = JSON.parse(process.argv[2] ?? '{}')
 };
 
 const id = process.pid;
-const message = makeDiscover(question, id);
+const message = makeQuestion(question, id);
 const replies = new Map<string, DhcpReply>();
 const socket = createSocket({ type: 'udp4', reuseAddr: true });
-const ask = (): void => socket.send(message, SERVER_PORT, '255.255.255.255');
+const { bootServer } = question;
+const ask = (): void =>
+  bootServer === undefined
+    ? socket.send(message, SERVER_PORT, '255.255.255.255')
+    : socket.send(message, BOOT_SERVER_PORT, bootServer);
 const finish = (): void => {
   process.stdout.write(JSON.stringify([...replies.values()]));
   process.exit();

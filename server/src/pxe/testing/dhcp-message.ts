@@ -7,11 +7,15 @@ export interface DhcpReply {
   readonly nextServer: string;
   readonly bootFile: string;
   readonly vendorClass: string | undefined;
+  /** How much iPXE believes it: 0 unless it says otherwise. */
+  readonly ipxePriority: number;
   /** Whether it offers a router. */
   readonly hasRouter: boolean;
 }
 
 export interface DhcpQuestion {
+  /** A boot server that is asked at its own port, as a machine does that has an address; by default all DHCP servers. */
+  readonly bootServer?: string;
   readonly mac: string;
   /** Processor architecture, option 93. */
   readonly architecture: number;
@@ -37,12 +41,14 @@ const OPTIONS = {
   architecture: 93,
   undi: 94,
   uuid: 97,
+  ipxe: 175,
 };
 const END = 255;
 const DISCOVER = 1;
+const REQUEST = 3;
 
-export function makeDiscover(question: DhcpQuestion, id: number): Buffer {
-  const { mac, architecture, uuidBytes, vendorClass, isIpxe } = question;
+export function makeQuestion(question: DhcpQuestion, id: number): Buffer {
+  const { mac, architecture, uuidBytes, vendorClass, isIpxe, bootServer } = question;
   const header = Buffer.alloc(HEADER_BYTES);
   header.set([1, 1, 6]);
   header.writeUInt32BE(id, PLACES.id);
@@ -52,7 +58,7 @@ export function makeDiscover(question: DhcpQuestion, id: number): Buffer {
   const name = `${vendorClass}:Arch:${String(architecture).padStart(5, '0')}:UNDI:003016`;
   return Buffer.concat([
     header,
-    option(OPTIONS.type, [DISCOVER]),
+    option(OPTIONS.type, [bootServer === undefined ? DISCOVER : REQUEST]),
     option(OPTIONS.wanted, [1, OPTIONS.router, 43, 60, 66, 67, OPTIONS.uuid]),
     option(OPTIONS.vendorClass, Buffer.from(name)),
     ...(isIpxe ? [option(OPTIONS.userClass, Buffer.from('iPXE'))] : []),
@@ -79,6 +85,8 @@ export function readReply(message: Buffer, from: string, id: number): DhcpReply 
     nextServer: [...message.subarray(PLACES.nextServer, PLACES.nextServer + 4)].join('.'),
     bootFile: textOf(options.get(OPTIONS.bootFile)) ?? textOf(file) ?? '',
     vendorClass: textOf(options.get(OPTIONS.vendorClass)),
+    // Suboption 1, of one byte.
+    ipxePriority: options.get(OPTIONS.ipxe)?.[2] ?? 0,
     hasRouter: options.has(OPTIONS.router),
   };
 }
