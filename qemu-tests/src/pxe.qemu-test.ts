@@ -138,11 +138,7 @@ test('a UEFI computer that nobody named starts from the boot server of somebody 
   await pxe.logged(({ event, mac: asking }) => event === 'unanswered' && asking === mac);
 });
 
-const FULL = process.env['DISKFERRY_MATRIX'] === 'full';
-
-test('a UEFI computer boots over HTTP to standby', {
-  skip: FULL ? false : 'only with DISKFERRY_MATRIX=full, since it takes a minute more',
-}, async () => {
+test('a UEFI computer boots over HTTP to standby', async () => {
   const mac = '52:54:00:bb:00:05';
   await pxe.decide('allow', mac);
   const description = {
