@@ -316,13 +316,14 @@ describe('beside the DHCP server of somebody else', () => {
   });
 });
 
-test('a computer gets the settings of its server behind the initrd', async () => {
+test('a computer gets the settings of its server behind the initrd, and programs hear of it', async () => {
   await using inner = openSession('pxe-test');
   using folders = makePxeFolders();
   const { server, loading } = await openSite(inner, false);
   const media = join(folders.state, 'media');
   await runCli(['enrol', 'lab', '--folder', media], { env: folders.env });
-  const words = ['--interface', 'eth0', '--unknown', 'boot', '--media', media, '--server', '10.77.0.3:7443'];
+  const settings = ['--media', media, '--server', '10.77.0.3:7443'];
+  const words = ['--interface', 'eth0', '--unknown', 'boot', '--json', ...settings];
   const pxe = await startPxe(inner, folders, server, words);
   const { body } = await fetchThere(loading, `http://${OURS}:7480/machine?mac=52-54-00-aa-bb-cc`);
   const [, initrd = ''] = /^initrd --name initrd (\S+)/m.exec(body.toString()) ?? [];
@@ -337,8 +338,14 @@ test('a computer gets the settings of its server behind the initrd', async () =>
   assert.equal(read('server'), '10.77.0.3:7443\n');
   assert.equal(read('enrolment'), readFileSync(join(media, 'enrolment'), 'utf8'));
   assert.equal(read('ca.pem'), readFileSync(join(media, 'ca.pem'), 'utf8'));
+  await pxe.logged(({ event }) => event === 'booted');
   pxe.process.signalGroup('SIGINT');
-  await pxe.process.ended;
+  const { stdout } = await pxe.process.ended;
+  const events = stdout.trimEnd().split('\n');
+  assert.deepEqual(
+    events.map((line) => (JSON.parse(line) as { event: string }).event),
+    ['asked', 'booted'],
+  );
 });
 
 test('where there is no other DHCP server, it hands out addresses to all and boots those that it shall', async () => {
