@@ -10,6 +10,7 @@ import { run } from '@diskferry/system/run';
 import { alteredCopy, turnBits } from './altered-file.ts';
 import { artefact, LOG_FOLDER } from './artefacts.ts';
 import { withBootedClient } from './booted-client.ts';
+import { diskferry } from './diskferry.ts';
 import { MEMORY_ARGUMENTS, watchMemory } from './guest-memory.ts';
 import { sitOn } from './sit.ts';
 import { fillRange } from './source-computers/junk.ts';
@@ -26,6 +27,8 @@ const MEDIA = [
 
 const SMALLEST_MEMORY_MB = 192;
 const DISK_BYTES = 256 * 1024 * 1024;
+const SMALL_DISK_BYTES = 4 * 1024 * 1024;
+const COMMAND_TIMEOUT_MS = 60_000;
 const BOOT_TIMEOUT_MS = 400_000;
 
 for (const { medium, firmware, nicModel } of MEDIA) {
@@ -69,6 +72,27 @@ test(`a computer with ${SMALLEST_MEMORY_MB} MB serves a whole disk`, async (cont
       `peak memory with ${SMALLEST_MEMORY_MB} MB: ${formatBytes(used)} of ${formatBytes(memory.total)} used, ` +
         `${formatBytes(memory.leastAvailable)} available`,
     );
+  });
+});
+
+test('an ISO that got an option after it was built starts with it', async () => {
+  await using session = openSession('boot-media');
+  const disk = await workFile(session, 'option.raw');
+  await fillRange(disk, { start: 0, size: SMALL_DISK_BYTES }, { signal: undefined });
+  const iso = await workFile(session, 'option.iso');
+  const words = ['media', 'customize', artefact('diskferry.iso'), iso, '--option=diskferry.insecure'];
+  await diskferry(words, { timeoutMs: COMMAND_TIMEOUT_MS });
+  const boot = {
+    name: 'cd-option',
+    session,
+    iso,
+    // On a CD the words are not given by QEMU: this says only what to expect.
+    kernelWords: ['diskferry.insecure'],
+    disks: [{ path: disk, format: 'raw', bus: 'virtio' }],
+  } as const;
+  await withBootedClient(boot, async ({ diskAddress }) => {
+    const { stdout } = await run(['nbdinfo', '--size', diskAddress('vda')]);
+    assert.equal(Number(stdout), SMALL_DISK_BYTES);
   });
 });
 

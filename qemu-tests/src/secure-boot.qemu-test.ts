@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { test } from 'node:test';
 import { startMachine } from '@diskferry/server/qemu/machine';
 import type { MachineFirmware } from '@diskferry/server/qemu/machine-description';
@@ -28,6 +29,22 @@ for (const medium of ['cd', 'usb-stick'] as const) {
     );
   });
 }
+
+test('a computer that enforces Secure Boot starts from the network by TFTP', async () => {
+  await using session = openSession('secure-boot');
+  const folder = dirname(artefact('pxe/vmlinuz'));
+  // The firmware's own driver: the option ROM's tells shim a wrong length of GRUB.
+  const card = 'virtio-net-pci,netdev=boot,romfile=,bootindex=0';
+  const extraArguments = ['-netdev', `user,id=boot,tftp=${folder},bootfile=shimx64.efi`, '-device', card];
+  const description = { name: 'secure-boot-network', firmware: 'uefi-secure-boot', extraArguments } as const;
+  await using machine = await startMachine(description, { session, logFolder: LOG_FOLDER });
+  try {
+    await machine.waitForSerial(/^waiting for the server$/m, { timeoutMs: BOOT_TIMEOUT_MS });
+  } catch (error) {
+    await sitOn(machine, []);
+    throw error;
+  }
+});
 
 test('a computer that enforces Secure Boot does not start a kernel without signature', async () => {
   await using session = openSession('secure-boot');
