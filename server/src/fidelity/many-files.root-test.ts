@@ -31,5 +31,7 @@ test(`${FILES} small files are carried, and one that differs among them is found
   truncateSync(join(folder, altered), 1);
   await bench.unmount(folder);
   const found = await deployed.fileSystem.verify(captured.device, deployed.device, bench.context);
-  assert.deepEqual(new Set(found.map(({ path }) => path)), new Set([altered]));
+  // The root folder was read meanwhile.
+  const paths = found.map(({ path }) => path).filter((path) => path !== '');
+  assert.deepEqual(new Set(paths), new Set([altered]));
 });
