@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { test } from 'node:test';
-import { KERNEL_WORDS } from '@diskferry/boot-image/media/menus';
+import { KERNEL_WORDS } from '@diskferry/system/medium/kernel-words';
 import { startMachine } from '@diskferry/server/qemu/machine';
 import type { MachineDescription } from '@diskferry/server/qemu/machine-description';
 import { openSession, type Session } from '@diskferry/system/session';

@@ -1,4 +1,4 @@
-import { KERNEL_WORDS } from '@diskferry/boot-image/media/menus';
+import { KERNEL_WORDS } from '@diskferry/system/medium/kernel-words';
 import { type Machine, startMachine } from '@diskferry/server/qemu/machine';
 import type {
   MachineDescription,

@@ -1,8 +1,5 @@
-/**
- * The words of our other media (boot-image/src/media/menus.ts). Screen and serial line both are consoles; quiet, because kernel
- * messages would run through the client's text; as ramfs the first root file system may take more than half of the memory.
- */
-const KERNEL_WORDS = 'quiet loglevel=3 rootfstype=ramfs console=tty0 console=ttyS0,115200';
+import { KERNEL_WORDS } from '@diskferry/system/medium/kernel-words';
+
 /** How long a person may read what is on the screen, in s. */
 const READING_SECONDS = 10;
 
