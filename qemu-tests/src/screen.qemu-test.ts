@@ -145,6 +145,8 @@ test('a computer with UEFI that was started from the CD leaves for its disk', as
   const description = {
     name: 'screen-leave',
     firmware: 'uefi',
+    // UEFI needs more than a BIOS: docs/media.md.
+    memoryMb: 384,
     kernel: undefined,
     initrd: undefined,
     append: undefined,
