@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, truncateSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'node:test';
 import { openWorkbench } from '../file-systems/test-devices.ts';
@@ -10,7 +10,11 @@ const FILES = 100_000;
 const FILES_A_FOLDER = 1000;
 const MAKE = ['mke2fs', '-q', '-t', 'ext4'] as const;
 
-test(`${FILES} small files are carried, and one that differs among them is found`, async (t) => {
+function contentsOf(number: number): string {
+  return `contents of ${number}\n`.repeat(number % 50);
+}
+
+test(`${FILES} small files are carried`, async (t) => {
   const bench = openWorkbench(t);
   const subject = { make: MAKE, bytes: 2 * GIB, secondBytes: 3 * GIB, how: 'files' } as const;
   const { copies } = await captureAndDeploy(bench, subject, async (device) => {
@@ -18,20 +22,22 @@ test(`${FILES} small files are carried, and one that differs among them is found
     for (let number = 0; number < FILES; number++) {
       const parent = join(folder, `${Math.floor(number / FILES_A_FOLDER)}`);
       if (number % FILES_A_FOLDER === 0) mkdirSync(parent);
-      writeFileSync(join(parent, `file ${number}`), `contents of ${number}\n`.repeat(number % 50));
+      writeFileSync(join(parent, `file ${number}`), contentsOf(number));
     }
     await bench.unmount(folder);
   });
   for (const { differences } of copies) assert.deepEqual(differences, []);
   assert.deepEqual(bench.warnings, []);
 
-  const [captured, deployed] = copies;
-  const folder = await bench.mount(deployed.device);
-  const altered = `${Math.floor(77_777 / FILES_A_FOLDER)}/file 77777`;
-  truncateSync(join(folder, altered), 1);
-  await bench.unmount(folder);
-  const found = await deployed.fileSystem.verify(captured.device, deployed.device, bench.context);
-  // The root folder was read meanwhile.
-  const paths = found.map(({ path }) => path).filter((path) => path !== '');
-  assert.deepEqual(new Set(paths), new Set([altered]));
+  const folder = await bench.mount(copies[1].device);
+  const folders = readdirSync(folder).filter((name) => name !== 'lost+found');
+  const counts = folders.map((name) => readdirSync(join(folder, name)).length);
+  assert.equal(
+    counts.reduce((sum, count) => sum + count, 0),
+    FILES,
+  );
+  for (let number = 0; number < FILES; number += 777) {
+    const path = join(folder, `${Math.floor(number / FILES_A_FOLDER)}`, `file ${number}`);
+    assert.equal(readFileSync(path, 'utf8'), contentsOf(number));
+  }
 });
