@@ -23,7 +23,8 @@ export type AdapterSource =
       readonly segments?: readonly ByteRange[];
       /** It is new and holds nothing but zeros. */
       readonly fresh?: {
-        /** Whether its format keeps zeros apart from data. */ readonly keepsZeros: boolean;
+        /** Whether its format keeps zeros apart from data. */
+        readonly keepsZeros: boolean;
       };
     }
   /** A disk of another computer. */

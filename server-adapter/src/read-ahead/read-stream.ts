@@ -4,9 +4,9 @@ import { Chunk } from './chunk.ts';
 
 /** How much is read ahead by one request, in bytes; the NBD client splits longer ones, shorter ones wake more programs. */
 export const CHUNK_BYTES = 1024 * 1024;
-/** What is read ahead shall save so many requests of the reader, to be worth one of its own; */
+/** What is read ahead shall save so many requests of the reader, to be worth one of its own. */
 const MIN_REQUESTS_AHEAD = 8;
-/** between these, in bytes. The many small files of a folder lie in a row, often of some hundred KiB only. */
+/** Bounds of that, in bytes. The small files of a folder lie in a row, often of some hundred KiB only. */
 const MIN_AHEAD_BYTES = { least: 32 * 1024, most: 512 * 1024 };
 /** How far one stream is read ahead at most, in bytes: enough for 1 Gbit/s at 30 ms, and soon read where it is slow. */
 const MAX_AHEAD_BYTES = 4 * 1024 * 1024;

@@ -5,7 +5,7 @@ import { check, linux, O_CLOEXEC, O_RDONLY } from './linux.ts';
 const SMALL_BYTES = 256 * 1024;
 /** Files that lie as near to each other as this are asked for together, and what lies between is read in vain, in bytes. */
 const GAP_BYTES = 16 * 1024;
-/** What is asked for at once, in bytes: the longest request that a loop device takes without splitting it. */
+/** What is asked for at once, in bytes; the kernel makes it two requests of half the size on a loop device. */
 const RUN_BYTES = 1024 * 1024;
 
 /** FS_IOC_FIEMAP of linux/fs.h, and struct fiemap with one struct fiemap_extent of linux/fiemap.h. */
@@ -21,7 +21,7 @@ const fiemap = Buffer.alloc(FIEMAP_BYTES + EXTENT_BYTES);
 
 /**
  * Reads small files from the block device below their file system, at the places that the file system tells. Files that were
- * written one after the other lie in a row: they are asked for by one request of 1 MiB instead of hundreds.
+ * written one after the other lie in a row: they are asked for by one or two requests a MiB instead of hundreds.
  *
  * Only for file systems that change nothing any more and whose addresses are those of the device: ext2, ext3, ext4 and
  * XFS, mounted read-only.
