@@ -5,6 +5,12 @@ import type { HeldResources } from '../held-resources.ts';
 import type { ImageFormat } from '../simulated-disk.ts';
 import { explainImageFailure, refuseUnlessFile } from './image-error.ts';
 
+/**
+ * QEMU writes a new table of qcow2 in pieces as large as the entries of its cache, 4 KiB by itself: 16 requests for each
+ * table instead of one (16,000 for an empty ext4 of 2 TB). A table of a new image of ours is one cluster, 64 KiB.
+ */
+const QCOW2_TABLE_BYTES = 64 * 1024;
+
 interface ServerOptions {
   readonly path: string;
   readonly readOnly: boolean;
@@ -52,10 +58,8 @@ export function serveDevice(held: HeldResources, options: ServerOptions): Promis
   return serve(held, { ...options, format: 'raw' });
 }
 
-async function serve(
-  held: HeldResources,
-  { path, format, readOnly, isNew = false, folder }: ImageServerOptions,
-): Promise<DiskAddress> {
+async function serve(held: HeldResources, options: ImageServerOptions): Promise<DiskAddress> {
+  const { readOnly, isNew = false, folder } = options;
   const socketPath = join(folder, 'image.sock');
   const pidFile = `--pid-file=${join(folder, 'qemu-nbd.pid')}`;
   held.hold({ kind: 'daemon', argument: pidFile, name: 'qemu-nbd' });
@@ -68,14 +72,19 @@ async function serve(
       socketPath,
       // Its adapter, and those that copy to or from it.
       '--shared=0',
-      '--format',
-      format,
       isNew ? '--cache=unsafe' : '--cache=writeback',
       '--aio=threads',
       ...(readOnly ? ['--read-only'] : ['--discard=unmap', '--detect-zeroes=unmap']),
-      path,
+      ...imageArguments(options),
     ],
     { env: KEEP_MEMORY },
   );
   return { transport: 'unix', socketPath, exportName: '' };
+}
+
+/** What is served, and how its format is driven (qemu-block-drivers(7)). */
+function imageArguments({ path, format, isNew = false }: ImageServerOptions): string[] {
+  if (!isNew || format !== 'qcow2') return ['--format', format, path];
+  const file = { driver: 'file', filename: path };
+  return [`json:${JSON.stringify({ driver: format, file, 'l2-cache-entry-size': QCOW2_TABLE_BYTES })}`];
 }
