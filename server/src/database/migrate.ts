@@ -1,0 +1,32 @@
+import type { Kysely } from 'kysely';
+import { type Migration, Migrator } from 'kysely/migration';
+import { DiskferryError, messageOf } from '@diskferry/system/errors';
+import { createEvents } from './migrations/0001-events.ts';
+import type { Schema } from './schema.ts';
+
+/**
+ * All steps from an empty database to the schema of this version, in order. A step that was released never changes: what
+ * comes later is a further step, and `released-schemas.root-test.ts` runs it with the data of older versions.
+ */
+const MIGRATIONS: Readonly<Record<string, Migration>> = {
+  '0001-events': createEvents,
+};
+
+/**
+ * Brings the schema up to date. Servers that start at the same time on PostgreSQL wait for each other.
+ *
+ * @throws {DiskferryError} `DATABASE_NEWER` when a newer diskferry has changed it
+ */
+export async function migrateToLatest(database: Kysely<Schema>): Promise<void> {
+  const migrator = new Migrator({ db: database, provider: { getMigrations: async () => MIGRATIONS } });
+  const { error } = await migrator.migrateToLatest();
+  if (error === undefined) return;
+  if (error instanceof Error && /corrupted migrations/.test(error.message)) {
+    throw new DiskferryError(
+      'DATABASE_NEWER',
+      'the database was used by a newer diskferry; start that one, or restore a backup of before',
+      { cause: error },
+    );
+  }
+  throw new Error(messageOf(error), { cause: error });
+}

@@ -1,0 +1,4 @@
+import type { EventTables } from '../events/tables.ts';
+
+/** All tables. Each part of the server describes its own. */
+export interface Schema extends EventTables {}

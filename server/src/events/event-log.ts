@@ -1,0 +1,88 @@
+import { EventEmitter } from 'node:events';
+import type { Database, Queries } from '../database/database.ts';
+import { newId, now } from '../database/rows.ts';
+import type { EventRow, Severity } from './tables.ts';
+
+/** Something to be told. */
+export interface NewEvent {
+  readonly kind: string;
+  readonly severity?: Severity;
+  readonly subject?: { readonly kind: string; readonly id: string };
+  readonly message: string;
+  readonly data?: Readonly<Record<string, unknown>>;
+}
+
+/** Something that happened, as the API shows it. */
+export interface Event {
+  readonly id: string;
+  readonly at: string;
+  readonly kind: string;
+  readonly severity: Severity;
+  readonly subject?: { readonly kind: string; readonly id: string };
+  readonly message: string;
+  readonly data: Readonly<Record<string, unknown>>;
+}
+
+export interface EventWishes {
+  /** Those after this one only. */
+  readonly after?: string | undefined;
+  readonly kind?: string | undefined;
+  readonly subjectId?: string | undefined;
+  readonly limit?: number;
+}
+
+const DEFAULT_LIMIT = 100;
+
+/** What happened, kept in the database, and told to those that listen. */
+export class EventLog {
+  readonly #database: Database;
+  readonly #listeners = new EventEmitter<{ event: [Event] }>();
+
+  constructor(database: Database) {
+    this.#database = database;
+    this.#listeners.setMaxListeners(0);
+  }
+
+  /**
+   * Writes an event down and tells it.
+   *
+   * @param queries the transaction it belongs to; listeners are told at once, so it should be the last thing in there
+   */
+  async add(event: NewEvent, queries: Queries = this.#database): Promise<Event> {
+    const row: EventRow = {
+      id: newId(),
+      at: now(),
+      kind: event.kind,
+      severity: event.severity ?? 'info',
+      subjectKind: event.subject?.kind ?? null,
+      subjectId: event.subject?.id ?? null,
+      message: event.message,
+      data: JSON.stringify(event.data ?? {}),
+    };
+    await queries.insertInto('events').values(row).execute();
+    const added = eventOf(row);
+    this.#listeners.emit('event', added);
+    return added;
+  }
+
+  /** Events, oldest first. */
+  async list({ after, kind, subjectId, limit = DEFAULT_LIMIT }: EventWishes = {}): Promise<Event[]> {
+    let query = this.#database.selectFrom('events').selectAll().orderBy('id').limit(limit);
+    if (after !== undefined) query = query.where('id', '>', after);
+    if (kind !== undefined) query = query.where('kind', '=', kind);
+    if (subjectId !== undefined) query = query.where('subjectId', '=', subjectId);
+    return (await query.execute()).map(eventOf);
+  }
+
+  /** Calls back for each event of this server from now on, until the returned function is called. */
+  listen(listener: (event: Event) => void): () => void {
+    this.#listeners.on('event', listener);
+    return () => this.#listeners.off('event', listener);
+  }
+}
+
+function eventOf({ subjectKind, subjectId, data, ...row }: EventRow): Event {
+  const subject =
+    subjectKind === null || subjectId === null ? {} : { subject: { kind: subjectKind, id: subjectId } };
+  return { ...row, ...subject, data: JSON.parse(data) as Record<string, unknown> };
+}
