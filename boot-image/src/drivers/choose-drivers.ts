@@ -5,6 +5,8 @@ import { canonicalName, moduleName, type ModuleIndex } from './module-index.ts';
 
 /** Kernel folders whose drivers someone may look for in vain: what is left out of them is reported. */
 const REPORTED_FOLDERS = [
+  // Memory modules that keep what they hold: "drivers/nvdimm" makes disks of them.
+  'drivers/acpi/nfit',
   'drivers/ata',
   'drivers/block',
   'drivers/firewire',
