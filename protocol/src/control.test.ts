@@ -16,7 +16,13 @@ import {
 import type { Inventory } from './inventory.ts';
 
 const INVENTORY: Inventory = {
-  computer: { manufacturer: 'Dell Inc.', product: 'PowerEdge R620', serial: '7X', firmware: 'uefi' },
+  computer: {
+    manufacturer: 'Dell Inc.',
+    product: 'PowerEdge R620',
+    serial: '7X',
+    boardSerial: '.7X.CN7',
+    firmware: 'uefi',
+  },
   processors: { model: 'Intel(R) Xeon(R) CPU E5-2650', sockets: 2, cores: 16, threads: 32 },
   memoryBytes: 64 * 2 ** 30,
   nics: [
@@ -24,6 +30,8 @@ const INVENTORY: Inventory = {
       name: 'eth0',
       mac: '52:54:00:12:34:56',
       driver: 'e1000',
+      bus: 'pci',
+      removable: false,
       linkUp: true,
       speedMbps: 1000,
       addresses: ['10.0.2.15', 'fe80::1'],
@@ -41,6 +49,10 @@ const INVENTORY: Inventory = {
       readOnly: false,
       rotational: true,
     },
+  ],
+  devices: [
+    { bus: 'pci', id: '8086:1237', class: '0600' },
+    { bus: 'pci', id: '8086:7010', subsystem: '1af4:1100', class: '0101', driver: 'ata_piix' },
   ],
 };
 
@@ -184,6 +196,22 @@ describe('control messages', () => {
     );
   });
 
+  test('the inventory of a client that knows no devices, buses and board serials is understood', () => {
+    const { devices, ...older } = structuredClone(INVENTORY) as Json;
+    assert.ok(devices);
+    delete older['computer'].boardSerial;
+    delete older['nics'][0].bus;
+    delete older['nics'][0].removable;
+    const message = { type: 'inventory', id: 1, inventory: older };
+    assert.deepEqual(parseClientMessage(JSON.stringify(message)), message);
+  });
+
+  test('a bus that is not known yet does not make an inventory wrong', () => {
+    const inventory = { ...INVENTORY, devices: [{ bus: 'cxl', id: 'mem0' }] };
+    const message = { type: 'inventory', id: 1, inventory };
+    assert.deepEqual(parseClientMessage(JSON.stringify(message)), message);
+  });
+
   const wrongInventories: [path: string, change: (inventory: Json) => void][] = [
     ['inventory.inventory.memoryBytes', (inventory) => (inventory['memoryBytes'] = -1)],
     ['inventory.inventory.memoryBytes', (inventory) => (inventory['memoryBytes'] = 1.5)],
@@ -200,6 +228,7 @@ describe('control messages', () => {
       (inventory) => (inventory['disks'][0].transport = 'carrier pigeon'),
     ],
     ['inventory.inventory.disks[0].rotational', (inventory) => (inventory['disks'][0].rotational = 1)],
+    ['inventory.inventory.devices[1].id', (inventory) => delete inventory['devices'][1].id],
   ];
   for (const [path, change] of wrongInventories) {
     test(`an inventory with a wrong ${path} is refused by that name`, () => {

@@ -9,6 +9,8 @@ export interface Inventory {
   readonly memoryBytes: number;
   readonly nics: readonly NicInfo[];
   readonly disks: readonly DiskInfo[];
+  /** What is built in or plugged into slots, for hardware configurations; absent from older clients. */
+  readonly devices?: readonly DeviceInfo[];
 }
 
 /** The words of the firmware's SMBIOS tables; a word that the maker left empty is absent. */
@@ -20,6 +22,7 @@ export interface ComputerInfo {
   readonly uuid?: string;
   readonly boardManufacturer?: string;
   readonly boardProduct?: string;
+  readonly boardSerial?: string;
   readonly biosVendor?: string;
   readonly biosVersion?: string;
   /** How the secondary OS was started. */
@@ -46,6 +49,10 @@ export interface NicInfo {
   readonly mac: string;
   /** The kernel module, such as "e1000e". */
   readonly driver?: string;
+  /** The kernel's bus: "pci", "usb", "virtio", "vmbus", "xen"; absent from older clients. */
+  readonly bus?: string;
+  /** Plugged in from outside the case, such as the card of a Thunderbolt dock; absent where that is not known. */
+  readonly removable?: boolean;
   readonly linkUp: boolean;
   readonly speedMbps?: number;
   /** IPv4 and IPv6 addresses without prefix length. */
@@ -84,6 +91,22 @@ export interface DiskInfo {
   readonly rotational?: boolean;
 }
 
+export interface DeviceInfo {
+  /** The kernel's bus: "pci", "vmbus" (Hyper-V) or "xen". */
+  readonly bus: string;
+  /**
+   * What it is: on PCI the vendor and device, such as "8086:1237", on VMBus the GUID of its class, on Xen the kind,
+   * such as "vbd".
+   */
+  readonly id: string;
+  /** PCI: vendor and device of the card's or board's maker. */
+  readonly subsystem?: string;
+  /** PCI: base class and sub-class in hexadecimal, such as "0106" for a SATA controller. */
+  readonly class?: string;
+  /** The kernel module, such as "ahci". */
+  readonly driver?: string;
+}
+
 const readSectorSize: read.Reader<SectorSize> = read.object<SectorSize>({
   logical: read.count,
   physical: read.count,
@@ -97,6 +120,7 @@ const readComputer = read.object<ComputerInfo>({
   uuid: read.optional(read.text),
   boardManufacturer: read.optional(read.text),
   boardProduct: read.optional(read.text),
+  boardSerial: read.optional(read.text),
   biosVendor: read.optional(read.text),
   biosVersion: read.optional(read.text),
   firmware: read.oneOf(FIRMWARES),
@@ -113,6 +137,8 @@ const readNic = read.object<NicInfo>({
   name: read.text,
   mac: read.text,
   driver: read.optional(read.text),
+  bus: read.optional(read.text),
+  removable: read.optional(read.flag),
   linkUp: read.flag,
   speedMbps: read.optional(read.count),
   addresses: read.list(read.text),
@@ -131,6 +157,14 @@ const readDisk = read.object<DiskInfo>({
   rotational: read.optional(read.flag),
 });
 
+const readDevice = read.object<DeviceInfo>({
+  bus: read.text,
+  id: read.text,
+  subsystem: read.optional(read.text),
+  class: read.optional(read.text),
+  driver: read.optional(read.text),
+});
+
 /**
  * Checks a parsed JSON value and keeps what this version knows of it.
  *
@@ -142,4 +176,5 @@ export const readInventory: read.Reader<Inventory> = read.object<Inventory>({
   memoryBytes: read.count,
   nics: read.list(readNic),
   disks: read.list(readDisk),
+  devices: read.optional(read.list(readDevice)),
 });

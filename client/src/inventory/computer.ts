@@ -14,6 +14,7 @@ const WORDS = {
   uuid: 'product_uuid',
   boardManufacturer: 'board_vendor',
   boardProduct: 'board_name',
+  boardSerial: 'board_serial',
   biosVendor: 'bios_vendor',
   biosVersion: 'bios_version',
 } as const satisfies Partial<Record<keyof ComputerInfo, string>>;

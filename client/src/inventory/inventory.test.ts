@@ -19,12 +19,14 @@ test('a computer is described in the words of its firmware, without the words of
     product_serial: 'To be filled by O.E.M.',
     product_uuid: '4c4c4544-0042-3510-8052-b4c04f4a3332',
     board_vendor: 'Default string',
+    board_serial: '/7XK2J5J/CN7016343F00XY/',
     bios_version: 'A29',
   });
   assert.deepEqual(readComputer(sysfs.root), {
     manufacturer: 'Dell Inc.',
     product: 'OptiPlex 7010',
     uuid: '4c4c4544-0042-3510-8052-b4c04f4a3332',
+    boardSerial: '/7XK2J5J/CN7016343F00XY/',
     biosVersion: 'A29',
     firmware: 'bios',
   });
@@ -75,6 +77,7 @@ test('a network card is listed with its driver, link and addresses', () => {
     speed: '1000',
   });
   sysfs.addLink(`devices/${CARD}/driver`, 'bus/pci/drivers/e1000e');
+  sysfs.addLink(`devices/${CARD}/subsystem`, 'bus/pci');
   sysfs.addLink(`devices/${CARD}/net/eth0/device`, `devices/${CARD}`);
   sysfs.addLink('class/net/eth0', `devices/${CARD}/net/eth0`);
   const interfaces = {
@@ -87,6 +90,7 @@ test('a network card is listed with its driver, link and addresses', () => {
       name: 'eth0',
       mac: '52:54:00:12:34:56',
       driver: 'e1000e',
+      bus: 'pci',
       linkUp: true,
       speedMbps: 1000,
       addresses: ['10.0.2.15', 'fe80::1', '10.5.0.1'],
@@ -104,6 +108,15 @@ test('a network card that is down has no speed and no address; what is no card i
   assert.deepEqual(readNics(sysfs.root, {}), [
     { name: 'eth1', mac: '52:54:00:00:00:01', linkUp: false, addresses: [] },
   ]);
+});
+
+test('a network card says whether it is plugged in from outside, where the kernel knows it', () => {
+  const removableOf = (word: string): boolean | undefined => {
+    using sysfs = new MadeUpSysfs();
+    sysfs.addFolder('class/net/eth0', { address: '52:54:00:00:00:01', type: '1', 'device/removable': word });
+    return readNics(sysfs.root, {})[0]?.removable;
+  };
+  assert.deepEqual(['removable', 'fixed', 'unknown'].map(removableOf), [true, false, undefined]);
 });
 
 test('the inventory of this very computer passes the check of the protocol', () => {

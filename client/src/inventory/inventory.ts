@@ -2,13 +2,14 @@ import { readFileSync } from 'node:fs';
 import type { Inventory } from '@diskferry/protocol/inventory';
 import type { DiskList } from '../disks/disk-list.ts';
 import { readComputer } from './computer.ts';
+import { readDevices } from './devices.ts';
 import { parseMemoryBytes } from './memory.ts';
 import { readNics } from './nics.ts';
 import { parseProcessors } from './processors.ts';
 
 /**
- * What this computer is made of. Disks, links and addresses are read anew each time, because they change; the rest
- * once: /proc/cpuinfo asks every processor for its clock, which takes long where there are hundreds.
+ * What this computer is made of. Disks, links, addresses and drivers are read anew each time, because they change; the
+ * rest once: /proc/cpuinfo asks every processor for its clock, which takes long where there are hundreds.
  */
 export function inventoryReader(listDisks: DiskList): () => Inventory {
   const lasting = {
@@ -16,5 +17,10 @@ export function inventoryReader(listDisks: DiskList): () => Inventory {
     processors: parseProcessors(readFileSync('/proc/cpuinfo', 'utf8')),
     memoryBytes: parseMemoryBytes(readFileSync('/proc/meminfo', 'utf8')),
   };
-  return () => ({ ...lasting, nics: readNics(), disks: listDisks().map(({ info }) => info) });
+  return () => ({
+    ...lasting,
+    nics: readNics(),
+    disks: listDisks().map(({ info }) => info),
+    devices: readDevices(),
+  });
 }

@@ -1,0 +1,52 @@
+import { basename } from 'node:path';
+import type { DeviceInfo } from '@diskferry/protocol/inventory';
+import { listFolder, readAttribute, resolveLink } from '../sysfs.ts';
+
+/** How the devices of a bus say what they are; undefined for what cannot be read. */
+const BUSES: Readonly<Record<string, (folder: string) => Omit<DeviceInfo, 'bus'> | undefined>> = {
+  pci: describePci,
+  vmbus: (folder) => idFrom(readAttribute(folder, 'class_id')?.replaceAll(/[{}]/g, '')),
+  // A modalias such as "xen:vbd".
+  xen: (folder) => idFrom(readAttribute(folder, 'modalias')?.replace(/^xen:/, '')),
+};
+
+/**
+ * The devices of the computer's buses, in the order of their addresses. Those of a dock are left out: they come and go,
+ * and say nothing of the computer.
+ */
+export function readDevices(sysRoot = '/sys'): DeviceInfo[] {
+  return Object.entries(BUSES).flatMap(([bus, describe]) =>
+    listFolder(`${sysRoot}/bus/${bus}/devices`)
+      .toSorted()
+      .map((name) => `${sysRoot}/bus/${bus}/devices/${name}`)
+      .filter((folder) => readAttribute(folder, 'removable') !== 'removable')
+      .flatMap((folder) => {
+        const device = describe(folder);
+        return device === undefined ? [] : [{ bus, ...device, ...driverOf(folder) }];
+      }),
+  );
+}
+
+function describePci(folder: string): Omit<DeviceInfo, 'bus'> | undefined {
+  const hex = (name: string): string => readAttribute(folder, name)?.replace(/^0x/, '') ?? '';
+  const [vendor, device, subVendor, subDevice] = [
+    hex('vendor'),
+    hex('device'),
+    hex('subsystem_vendor'),
+    hex('subsystem_device'),
+  ];
+  if (vendor === '' || device === '') return undefined;
+  const subsystem = subVendor === '' || subDevice === '' ? {} : { subsystem: `${subVendor}:${subDevice}` };
+  // The last two digits are a programming interface, which drivers of one sub-class seldom ask for.
+  const deviceClass = hex('class').slice(0, 4);
+  return { id: `${vendor}:${device}`, ...subsystem, ...(deviceClass === '' ? {} : { class: deviceClass }) };
+}
+
+function idFrom(id: string | undefined): { id: string } | undefined {
+  return id === undefined ? undefined : { id };
+}
+
+function driverOf(folder: string): { driver?: string } {
+  const driver = resolveLink(`${folder}/driver`);
+  return driver === undefined ? {} : { driver: basename(driver) };
+}
