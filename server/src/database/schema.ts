@@ -1,4 +1,5 @@
+import type { AccessTables } from '../access/tables.ts';
 import type { EventTables } from '../events/tables.ts';
 
 /** All tables. Each part of the server describes its own. */
-export interface Schema extends EventTables {}
+export interface Schema extends AccessTables, EventTables {}
