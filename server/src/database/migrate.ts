@@ -2,6 +2,7 @@ import type { Kysely } from 'kysely';
 import { type Migration, Migrator } from 'kysely/migration';
 import { DiskferryError, messageOf } from '@diskferry/system/errors';
 import { createEvents } from './migrations/0001-events.ts';
+import { createRegistry } from './migrations/0002-registry.ts';
 import { createAccess } from './migrations/0003-access.ts';
 import type { Schema } from './schema.ts';
 
@@ -11,6 +12,7 @@ import type { Schema } from './schema.ts';
  */
 const MIGRATIONS: Readonly<Record<string, Migration>> = {
   '0001-events': createEvents,
+  '0002-registry': createRegistry,
   '0003-access': createAccess,
 };
 
