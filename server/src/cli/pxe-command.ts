@@ -14,6 +14,8 @@ const DECISION_OF: Readonly<Record<string, Decision>> = {
   refuse: 'refuse',
   ignore: 'ignore',
 };
+/** Those in which a machine loads something from here. */
+const LOADING_ACTIONS = ['allow', 'local', 'refuse'];
 const ACTIONS = ['serve', 'list', ...Object.keys(DECISION_OF), 'forget'];
 
 export const pxeCommand: CliCommand = {
@@ -53,13 +55,16 @@ async function runPxe(invocation: Invocation): Promise<number> {
 /** Options of `serve` mean nothing elsewhere, and must not be thought to. */
 function requireOptionsOf(action: string, { flags, values }: Invocation): void {
   if (flags.has('once') && action !== 'allow') throw new UsageError('--once belongs to pxe allow');
+  if (flags.has('secure-boot') && ![...LOADING_ACTIONS, 'serve'].includes(action)) {
+    throw new UsageError(`--secure-boot belongs to pxe serve, ${LOADING_ACTIONS.join(', ')}`);
+  }
   const [foreign] = action === 'serve' ? [] : values.keys();
   if (foreign !== undefined) throw new UsageError(`--${foreign} belongs to pxe serve`);
 }
 
 async function decide(action: string, machine: string, { flags }: Invocation): Promise<number> {
   const key = requireMachineKey(machine);
-  const rule = ruleOf(DECISION_OF[action], flags.has('once'));
+  const rule = ruleOf(DECISION_OF[action], flags);
   const before = await rulesOfServer().set(key, rule);
   if (rule === undefined && before === undefined) {
     throw new RefusedError('RULE_MISSING', `there is no rule for ${key.text}; see diskferry pxe list`);
@@ -69,9 +74,11 @@ async function decide(action: string, machine: string, { flags }: Invocation): P
   return 0;
 }
 
-function ruleOf(decision: Decision | undefined, once: boolean): BootRule | undefined {
+function ruleOf(decision: Decision | undefined, flags: ReadonlySet<string>): BootRule | undefined {
   if (decision === undefined) return undefined;
-  return { decision, ...(once ? { once } : {}) };
+  const once = flags.has('once') ? { once: true } : {};
+  const secureBoot = flags.has('secure-boot') ? { secureBoot: true } : {};
+  return { decision, ...once, ...secureBoot };
 }
 
 function list({ flags }: Invocation): number {
@@ -82,7 +89,11 @@ function list({ flags }: Invocation): number {
   return 0;
 }
 
-function wordsOf({ decision, once }: BootRule): string {
+function wordsOf(rule: BootRule): string {
+  return `${deedOf(rule)}${rule.secureBoot === true ? ' (Secure Boot)' : ''}`;
+}
+
+function deedOf({ decision, once }: BootRule): string {
   switch (decision) {
     case 'boot':
       return once === true ? 'boots the imaging client once' : 'boots the imaging client';

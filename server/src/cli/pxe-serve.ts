@@ -10,11 +10,12 @@ import { DECISIONS, type Decision } from '../pxe/boot-decision.ts';
 import { describeEvent, timed } from '../pxe/boot-log.ts';
 import { pxeStateFolder, rulesOfServer } from '../pxe/boot-rules.ts';
 import type { DhcpRange } from '../pxe/dnsmasq-settings.ts';
+import { SIGNED_GRUB, signedLoader } from '../pxe/loaders.ts';
 import { startPxeServer } from '../pxe/pxe-server.ts';
 import { policyOf } from '../pxe/rules-policy.ts';
 import { readClientSettings } from '../pxe/settings-file.ts';
 import { findInterface, type WireInterface } from '../pxe/wire-interface.ts';
-import { requireRoot } from '../refused-error.ts';
+import { RefusedError, requireRoot } from '../refused-error.ts';
 import { SERVER_PORT } from '../serve/server-port.ts';
 import { type CliOption, choiceOption, type Invocation, portOption } from './command.ts';
 import { print, printNote } from './output.ts';
@@ -32,9 +33,18 @@ export const PXE_SERVE_OPTIONS: readonly CliOption[] = [
     help: `serve: what counts for machines that no rule names: ${DECISIONS.join(', ')} (default ignore)`,
   },
   {
+    name: 'secure-boot',
+    help: 'serve: UEFI machines get signed loaders, which Secure Boot accepts; allow, local, refuse: this one does',
+  },
+  {
     name: 'dhcp',
     value: 'FROM-TO',
     help: 'serve: hand out these addresses; only where there is no other DHCP server',
+  },
+  {
+    name: 'loading-addresses',
+    value: 'FROM-TO',
+    help: 'serve: without --dhcp, addresses for machines with Secure Boot while they load; nobody else may have them',
   },
   { name: 'gateway', value: 'ADDRESS', help: 'serve: with --dhcp, the way out of that network' },
   {
@@ -52,7 +62,7 @@ export const PXE_SERVE_OPTIONS: readonly CliOption[] = [
   {
     name: 'http-port',
     value: 'N',
-    help: `serve: TCP port of scripts, kernel and initrd (default ${HTTP_PORT})`,
+    help: `serve: TCP and UDP port of scripts, kernel and initrd (default ${HTTP_PORT})`,
   },
 ];
 
@@ -65,19 +75,24 @@ export async function runPxeServe(invocation: Invocation): Promise<number> {
     throw new UsageError('pxe serve takes --interface IF; "ip -brief address" lists them');
   const wire = await findInterface(name, values.get('address'));
   const dhcp = dhcpOption(invocation, wire);
+  const loading = loadingOption(invocation, wire);
   const unknown = choiceOption(invocation, 'unknown', DECISIONS) ?? 'ignore';
   const rules = rulesOfServer();
+  const secureBoot = flags.has('secure-boot');
+  const filesFolder = resolve(values.get('files') ?? BUILT_FILES);
+  if (secureBoot) requireSignedLoader(filesFolder);
   const logFile = join(pxeStateFolder(), 'log.jsonl');
   await using session = openSession('pxe');
   const server = await startPxeServer({
     session,
     wire,
     dhcp,
-    filesFolder: resolve(values.get('files') ?? BUILT_FILES),
+    loading,
+    filesFolder,
     client: await clientOption(invocation),
     kernelWords: kernelWordsOption(invocation),
     httpPort: portOption(invocation, 'http-port') ?? HTTP_PORT,
-    policy: policyOf(rules, unknown),
+    policy: policyOf(rules, unknown, secureBoot),
     logFile,
     leasesFile: join(pxeStateFolder(), `leases-${wire.name}`),
     onEvent: (event) => print(flags.has('json') ? JSON.stringify(timed(event)) : describeEvent(event)),
@@ -103,34 +118,61 @@ const UNKNOWN_WORDS: Readonly<Record<Decision, string>> = {
   ignore: 'get no answer, and start as if this server were not there',
 };
 
+/** @throws {RefusedError} `NOT_BUILT` */
+function requireSignedLoader(filesFolder: string): void {
+  if (signedLoader(filesFolder) !== undefined) return;
+  throw new RefusedError(
+    'NOT_BUILT',
+    `${filesFolder} has no signed loaders (shimx64.efi, ${SIGNED_GRUB}): make them with "npm run build"`,
+  );
+}
+
 /** @throws {UsageError} */
-function dhcpOption({ values }: Invocation, wire: WireInterface): DhcpRange | undefined {
-  const text = values.get('dhcp');
-  const gateway = values.get('gateway');
-  if (text === undefined) {
-    if (gateway !== undefined) throw new UsageError('--gateway belongs to --dhcp FROM-TO');
-    return undefined;
-  }
-  const [from = '', to = '', ...more] = text.split('-');
-  if (more.length > 0 || !isIPv4(from) || !isIPv4(to)) {
-    throw new UsageError(`--dhcp takes two addresses as 192.168.77.100-192.168.77.200, not "${text}"`);
-  }
-  const stranger = [from, to, ...(gateway === undefined ? [] : [gateway])].find((one) => !wire.contains(one));
-  if (stranger !== undefined) {
+function dhcpOption(invocation: Invocation, wire: WireInterface): DhcpRange | undefined {
+  const range = rangeOption(invocation, 'dhcp', wire);
+  const gateway = invocation.values.get('gateway');
+  if (gateway === undefined) return range;
+  if (range === undefined) throw new UsageError('--gateway belongs to --dhcp FROM-TO');
+  requireMember(gateway, wire);
+  return { ...range, gateway };
+}
+
+/** @throws {UsageError} */
+function loadingOption(invocation: Invocation, wire: WireInterface): DhcpRange | undefined {
+  const range = rangeOption(invocation, 'loading-addresses', wire);
+  if (range !== undefined && invocation.values.has('dhcp')) {
     throw new UsageError(
-      `${stranger} is not in the network of ${wire.name} (${wire.address}, ${wire.netmask})`,
+      '--loading-addresses are for where there is another DHCP server; --dhcp hands out all',
     );
   }
+  return range;
+}
+
+/** @throws {UsageError} */
+function rangeOption({ values }: Invocation, option: string, wire: WireInterface): DhcpRange | undefined {
+  const text = values.get(option);
+  if (text === undefined) return undefined;
+  const [from = '', to = '', ...more] = text.split('-');
+  if (more.length > 0 || !isIPv4(from) || !isIPv4(to)) {
+    throw new UsageError(`--${option} takes two addresses as 192.168.77.100-192.168.77.200, not "${text}"`);
+  }
+  for (const address of [from, to]) requireMember(address, wire);
   const range = new BlockList();
   try {
     range.addRange(from, to);
   } catch {
-    throw new UsageError(`--dhcp ${text} ends before it begins`);
+    throw new UsageError(`--${option} ${text} ends before it begins`);
   }
   if (range.check(wire.address)) {
-    throw new UsageError(`--dhcp ${text} holds ${wire.address}, which is this server's own address`);
+    throw new UsageError(`--${option} ${text} holds ${wire.address}, which is this server's own address`);
   }
-  return { from, to, gateway };
+  return { from, to };
+}
+
+/** @throws {UsageError} */
+function requireMember(address: string, wire: WireInterface): void {
+  if (wire.contains(address)) return;
+  throw new UsageError(`${address} is not in the network of ${wire.name} (${wire.address}, ${wire.netmask})`);
 }
 
 /** @throws {UsageError} */

@@ -35,7 +35,14 @@ export interface Gate {
   readonly unknown: boolean;
   readonly macs: ReadonlyMap<string, boolean>;
   readonly uuids: ReadonlyMap<string, boolean>;
+  /** Which of them start signed loaders only, by MAC address or UUID. No firmware tells in its question. */
+  readonly signed: ReadonlySet<string> | 'all';
+  /** Which are to start from their own disk, by MAC address or UUID; `unknown` stands for those that no rule names. */
+  readonly local: ReadonlySet<string>;
 }
+
+/** In `Gate.local`: machines that no rule names. */
+export const UNKNOWN_MACHINES = 'unknown';
 
 /** Who decides what machines boot: today the rules file, later whatever else knows machines. */
 export interface BootPolicy {

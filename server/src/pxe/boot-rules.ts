@@ -11,6 +11,8 @@ export interface BootRule {
   readonly decision: Decision;
   /** Of `boot`: only once, and from its own disk after that. */
   readonly once?: boolean;
+  /** It enforces Secure Boot: its first loader must be signed. */
+  readonly secureBoot?: boolean;
 }
 
 const FORMAT = 1;
@@ -71,7 +73,8 @@ export class BootRules {
     if (!keys.some((key) => rules.get(key)?.once === true)) return;
     await this.#edit((current) => {
       for (const key of keys) {
-        if (current.get(key)?.once === true) current.set(key, { decision: 'local' });
+        const { once, ...rule } = current.get(key) ?? { once: false };
+        if (once === true) current.set(key, { ...rule, decision: 'local' });
       }
     });
   }
@@ -140,7 +143,9 @@ function parseRules(text: string): ReadonlyMap<string, BootRule> {
       if (key === undefined) throw new Error(`"${name}" is neither a MAC address nor a UUID`);
       const decision = DECISIONS.find((word) => word === rule?.decision);
       if (decision === undefined) throw new Error(`"${name}" has none of ${DECISIONS.join(', ')}`);
-      return [key.text, { decision, ...(rule.once === true ? { once: true } : {}) }] as const;
+      const once = rule.once === true ? { once: true } : {};
+      const secureBoot = rule.secureBoot === true ? { secureBoot: true } : {};
+      return [key.text, { decision, ...once, ...secureBoot }] as const;
     }),
   );
 }

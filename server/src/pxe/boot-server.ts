@@ -5,10 +5,10 @@ import { basename } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { messageOf } from '@diskferry/system/errors';
 import { RefusedError } from '../refused-error.ts';
-import type { BootPolicy, MachineFacts, Ruling } from './boot-decision.ts';
+import type { MachineFacts, Ruling } from './boot-decision.ts';
+import type { BootDesk } from './boot-desk.ts';
 import { type BootFiles, readServedFile, type ServedFile, servedFile } from './boot-files.ts';
 import type { BootEvent } from './boot-log.ts';
-import { BootPasses } from './boot-passes.ts';
 import { askingScript, bootScript, localScript, refusalScript } from './ipxe-scripts.ts';
 import type { Loader } from './loaders.ts';
 import { readMachineFacts } from './machine-facts.ts';
@@ -18,10 +18,8 @@ export interface BootServerOptions {
   readonly wire: WireInterface;
   /** 0 lets the kernel choose. */
   readonly port: number;
-  readonly policy: BootPolicy;
+  readonly desk: BootDesk;
   readonly loaders: readonly Loader[];
-  /** Kernel and initrd as they are now. */
-  readonly files: () => BootFiles;
   /** Further words of the kernel command line. */
   readonly kernelWords: string;
   readonly onEvent: (event: BootEvent) => void;
@@ -31,6 +29,7 @@ export interface BootServerOptions {
 export interface BootServer {
   /** Without a slash at the end. */
   readonly url: string;
+  readonly port: number;
   close(): Promise<void>;
 }
 
@@ -57,12 +56,11 @@ const FAILED = 500;
  */
 export async function startBootServer(options: BootServerOptions): Promise<BootServer> {
   const { wire, port, onNote } = options;
-  const passes = new BootPasses();
   const server = createServer((message, reply) => {
     void (async () => {
       const { remoteAddress = '' } = message.socket;
       const url = new URL(message.url ?? '/', urlOf(server));
-      await answer({ url, message, reply, address: remoteAddress }, { ...options, passes });
+      await answer({ url, message, reply, address: remoteAddress }, options);
     })().catch((error: unknown) => {
       // A machine that was switched off while it loaded is no matter.
       if (message.socket.destroyed) return;
@@ -79,6 +77,7 @@ export async function startBootServer(options: BootServerOptions): Promise<BootS
   await listening(server, wire.address, port);
   return {
     url: urlOf(server),
+    port: portOf(server),
     close: async () => {
       server.close();
       server.closeAllConnections();
@@ -87,10 +86,7 @@ export async function startBootServer(options: BootServerOptions): Promise<BootS
   };
 }
 
-async function answer(
-  request: Request,
-  options: BootServerOptions & { readonly passes: BootPasses },
-): Promise<void> {
+async function answer(request: Request, options: BootServerOptions): Promise<void> {
   const { url, message, reply, address } = request;
   if (message.method !== 'GET' && message.method !== 'HEAD') return fail(reply, METHOD_REFUSED);
   const [, place = '', name = '', file = ''] = url.pathname.split('/');
@@ -98,22 +94,19 @@ async function answer(
   if (url.pathname === '/machine') return answerMachine(request, options);
   if (place === 'loader') return sendLoader(request, name, options);
   if (place !== 'boot') return fail(reply, MISSING);
-  const machine = options.passes.check(name, address);
-  return machine === undefined ? fail(reply, FORBIDDEN) : sendBootFile(request, machine, file, options);
+  const files = options.desk.filesFor(name, address);
+  if (files === undefined) return fail(reply, FORBIDDEN);
+  return sendBootFile(request, files, { pass: name, file }, options.desk);
 }
 
-async function answerMachine(
-  request: Request,
-  { policy, passes, kernelWords, onEvent }: BootServerOptions & { readonly passes: BootPasses },
-): Promise<void> {
+async function answerMachine(request: Request, { desk, kernelWords }: BootServerOptions): Promise<void> {
   const { url, reply, address } = request;
   // iPXE leaves a plus sign as it is, which would be read as a blank.
   const question = new URLSearchParams(url.search.replaceAll('+', '%2B'));
   const machine = readMachineFacts(question, address);
   if (machine === undefined) return fail(reply, BAD_REQUEST);
-  const ruling = await policy.decide(machine);
-  onEvent({ event: 'asked', ...machine, ...ruling });
-  const pass = (): string => `${url.origin}/boot/${passes.issue(machine)}`;
+  const ruling = await desk.ask(machine);
+  const pass = (): string => `${url.origin}/boot/${desk.admit(machine)}`;
   sendScript(request, scriptFor(ruling, machine, { httpUrl: url.origin, pass, kernelWords }));
 }
 
@@ -151,21 +144,13 @@ async function sendLoader(
 
 async function sendBootFile(
   request: Request,
-  machine: MachineFacts,
-  name: string,
-  { files, policy, onEvent }: BootServerOptions,
+  { kernel, initrd }: BootFiles,
+  { pass, file }: { readonly pass: string; readonly file: string },
+  desk: BootDesk,
 ): Promise<void> {
-  const { kernel, initrd } = files();
-  if (name === 'vmlinuz') {
-    await sendFile(request, kernel);
-  } else if (name !== 'initrd') {
-    fail(request.reply, MISSING);
-  } else if (await sendFile(request, initrd)) {
-    // The last thing that it needs.
-    await policy.booted(machine);
-    const { mac, address } = machine;
-    onEvent({ event: 'booted', mac, address, bytes: kernel.bytes + initrd.bytes });
-  }
+  if (file === 'vmlinuz') await sendFile(request, kernel);
+  else if (file !== 'initrd') fail(request.reply, MISSING);
+  else if (await sendFile(request, initrd)) await desk.loaded(pass, request.address);
 }
 
 function sendScript({ reply, message }: Request, text: string): void {
@@ -208,6 +193,9 @@ async function listening(server: Server, address: string, port: number): Promise
 }
 
 function urlOf(server: Server): string {
-  const { address, port } = server.address() as AddressInfo;
-  return `http://${address}:${port}`;
+  return `http://${(server.address() as AddressInfo).address}:${portOf(server)}`;
+}
+
+function portOf(server: Server): number {
+  return (server.address() as AddressInfo).port;
 }

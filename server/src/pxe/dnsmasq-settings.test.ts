@@ -11,6 +11,8 @@ const gate: Gate = {
     ['52:54:00:00:00:02', false],
   ]),
   uuids: new Map([['11111111-2222-3333-4444-555555555555', true]]),
+  signed: new Set(),
+  local: new Set(),
 };
 const settings: DnsmasqSettings = {
   wire: {
@@ -46,7 +48,7 @@ test('beside another server no address is handed out, and only who shall be answ
 });
 
 test('machines that nobody named are answered only if they shall be', () => {
-  const open = 'tag-if=set:answer,tag:!mac-ignored,tag:!uuid-ignored,tag:supported';
+  const open = 'tag-if=set:answer,tag:!mac-ignored,tag:!uuid-ignored,tag:supported,tag:!passed';
   assert.ok(!linesOf().includes(open));
   assert.ok(linesOf({ gate: { ...gate, unknown: true } }).includes(open));
 });
@@ -56,6 +58,37 @@ test('addresses that we hand out ourselves are for everybody', () => {
   assert.ok(lines.includes('dhcp-range=10.77.0.100,10.77.0.120,255.255.255.0,1h'));
   assert.ok(lines.includes('dhcp-option=option:router,10.77.0.1'));
   assert.ok(!lines.some((line) => line.startsWith('dhcp-ignore')));
+});
+
+test('machines with Secure Boot get the signed loader, by card, by UUID, or all of them', () => {
+  const signed = {
+    name: 'uefi-signed',
+    signed: true,
+    architectures: [7],
+    by: 'tftp',
+    path: '/x/shimx64.efi',
+  } as const;
+  const loaders = [...LOADERS, signed];
+  const uuid = '11111111-2222-3333-4444-555555555555';
+  const some: Gate = { ...gate, signed: new Set(['52:54:00:00:00:01', uuid]) };
+  assert.equal(
+    dhcpHosts(some),
+    '52:54:00:00:00:01,set:mac-served,set:signed\n52:54:00:00:00:02,set:mac-ignored\n',
+  );
+  const lines = linesOf({ loaders, gate: some });
+  assert.ok(
+    lines.includes('dhcp-match=set:signed,97,00:11:11:11:11:22:22:33:33:44:44:55:55:55:55:55:55'),
+    'the UUID',
+  );
+  assert.ok(
+    lines.includes('dhcp-boot=tag:answer,tag:!ipxe,tag:signed,tag:uefi-signed,shimx64.efi,,10.77.0.3'),
+  );
+  assert.ok(lines.includes('dhcp-boot=tag:answer,tag:!ipxe,tag:!signed,tag:uefi,snponly.efi,,10.77.0.3'));
+  assert.ok(lines.includes('dhcp-boot=tag:answer,tag:!ipxe,tag:bios,undionly.kpxe,,10.77.0.3'));
+  assert.equal(dhcpHosts({ ...gate, signed: 'all' }), dhcpHosts(gate));
+  const all = linesOf({ loaders, gate: { ...gate, signed: 'all' } });
+  assert.ok(all.includes('dhcp-match=set:signed,option:client-arch,7'));
+  assert.ok(!all.includes('dhcp-match=set:signed,option:client-arch,0'));
 });
 
 test('a line for each card, and a tag for each UUID', () => {

@@ -25,7 +25,12 @@ const options = {
 test('a request is answered with the file, our address and a priority for iPXE', () => {
   const answer = proxyAnswer(makeQuestion(question, ID), options);
   assert.ok(answer);
-  assert.deepEqual(asked.at(-1), { isIpxe: true, architecture: 7 });
+  assert.deepEqual(asked.at(-1), {
+    isIpxe: true,
+    architecture: 7,
+    mac: question.mac,
+    uuidBytes: '44:33:22:11:66:55:88:77:88:99:aa:bb:cc:dd:ee:ff',
+  });
   assert.deepEqual(readReply(answer, ADDRESS, ID), {
     from: ADDRESS,
     yourAddress: '0.0.0.0',

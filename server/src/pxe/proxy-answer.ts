@@ -3,7 +3,8 @@
  * chaddr 16, sname 64, file 128, magic 4, options.
  */
 const HEADER_BYTES = 240;
-const PLACE = { operation: 0, nextServer: 20, relay: 24, file: 108, magic: 236 } as const;
+const PLACE = { operation: 0, nextServer: 20, relay: 24, hardware: 28, file: 108, magic: 236 } as const;
+const MAC_BYTES = 6;
 const FILE_BYTES = 128;
 const REQUEST = 1;
 const REPLY = 2;
@@ -34,6 +35,10 @@ const IPXE = 'iPXE';
 export interface ProxyQuestion {
   readonly isIpxe: boolean;
   readonly architecture: number;
+  /** With colons. */
+  readonly mac: string;
+  /** As it was sent, in hex with colons; undefined where it was not. */
+  readonly uuidBytes: string | undefined;
 }
 
 export interface ProxyAnswerOptions {
@@ -55,7 +60,14 @@ export function proxyAnswer(request: Buffer, { address, fileFor }: ProxyAnswerOp
   if (options === undefined || className === undefined || architecture?.length !== 2) return undefined;
   if (options.get(OPTION.messageType)?.[0] !== DHCPREQUEST) return undefined;
   const isIpxe = options.get(OPTION.userClass)?.toString('latin1') === IPXE;
-  const file = fileFor({ isIpxe, architecture: architecture.readUInt16BE() });
+  const uuid = options.get(OPTION.uuid);
+  const file = fileFor({
+    isIpxe,
+    architecture: architecture.readUInt16BE(),
+    mac: hexOf(request.subarray(PLACE.hardware, PLACE.hardware + MAC_BYTES)),
+    // Before it stands the type of the identifier.
+    uuidBytes: uuid === undefined ? undefined : hexOf(uuid.subarray(1)),
+  });
   if (file === undefined || Buffer.byteLength(file) >= FILE_BYTES) return undefined;
 
   const server = Buffer.from(address.split('.').map(Number));
@@ -65,7 +77,6 @@ export function proxyAnswer(request: Buffer, { address, fileFor }: ProxyAnswerOp
   header.fill(0, PLACE.relay, PLACE.relay + 4);
   header.fill(0, PLACE.file - 64, PLACE.magic);
   header.write(file, PLACE.file, 'latin1');
-  const uuid = options.get(OPTION.uuid);
   return Buffer.concat([
     header,
     option(OPTION.messageType, [DHCPACK]),
@@ -76,6 +87,10 @@ export function proxyAnswer(request: Buffer, { address, fileFor }: ProxyAnswerOp
     option(OPTION.ipxe, BEFORE_OTHERS),
     Buffer.from([OPTION.end]),
   ]);
+}
+
+function hexOf(bytes: Buffer): string {
+  return bytes.toString('hex').replaceAll(/(..)(?!$)/g, '$1:');
 }
 
 /** Undefined for what is no request. */

@@ -1,6 +1,8 @@
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
-import { type Loader, loaderFile } from './loaders.ts';
+import type { Gate } from './boot-decision.ts';
+import { chooseLoader, type Loader, loaderFile } from './loaders.ts';
+import { uuidOnTheWire } from './machine-key.ts';
 import { proxyAnswer } from './proxy-answer.ts';
 import type { WireInterface } from './wire-interface.ts';
 
@@ -11,6 +13,8 @@ export interface ProxyPortOptions {
   readonly loaders: readonly Loader[];
   /** Of our own HTTP server, without a slash at the end. */
   readonly httpUrl: string;
+  /** As it is now. */
+  readonly gate: () => Gate;
   readonly onNote: (text: string) => void;
 }
 
@@ -22,6 +26,7 @@ export async function openProxyPort({
   wire,
   loaders,
   httpUrl,
+  gate,
   onNote,
 }: ProxyPortOptions): Promise<{ close(): Promise<void> }> {
   const socket = createSocket({ type: 'udp4', reuseAddr: true });
@@ -29,8 +34,8 @@ export async function openProxyPort({
     if (!wire.contains(address)) return;
     const answer = proxyAnswer(request, {
       address: wire.address,
-      fileFor: ({ isIpxe, architecture }) => {
-        const loader = loaders.find(({ architectures }) => architectures.includes(architecture));
+      fileFor: ({ isIpxe, architecture, mac, uuidBytes }) => {
+        const loader = chooseLoader(loaders, architecture, wantsSigned(gate(), mac, uuidBytes));
         if (loader === undefined) return undefined;
         return isIpxe ? `${httpUrl}/ipxe` : loaderFile(loader, httpUrl);
       },
@@ -46,4 +51,10 @@ export async function openProxyPort({
       await once(socket, 'close');
     },
   };
+}
+
+function wantsSigned({ signed, uuids }: Gate, mac: string, uuidBytes: string | undefined): boolean {
+  if (signed === 'all' || signed.has(mac)) return true;
+  if (uuidBytes === undefined) return false;
+  return [...uuids.keys()].some((uuid) => signed.has(uuid) && uuidOnTheWire(uuid).includes(uuidBytes));
 }

@@ -5,14 +5,17 @@ import { messageOf } from '@diskferry/system/errors';
 import type { MediumSettings } from '@diskferry/system/medium/medium-settings';
 import type { Session } from '@diskferry/system/session';
 import { requireTools } from '@diskferry/system/tools';
-import type { BootPolicy } from './boot-decision.ts';
+import type { BootPolicy, Gate } from './boot-decision.ts';
+import { BootDesk } from './boot-desk.ts';
 import { findBootFiles } from './boot-files.ts';
 import { appendEvent, type BootEvent } from './boot-log.ts';
 import { startBootServer } from './boot-server.ts';
 import { superviseDnsmasq } from './dnsmasq.ts';
 import type { DnsmasqNews } from './dnsmasq-log.ts';
 import { type DhcpRange, dhcpHosts, dnsmasqSettings } from './dnsmasq-settings.ts';
-import { LOADERS, requireLoaders } from './loaders.ts';
+import { askingConfiguration } from './grub-scripts.ts';
+import { startGrubServer } from './grub-server.ts';
+import { type Loader, LOADERS, requireLoaders, SIGNED_GRUB, signedLoader } from './loaders.ts';
 import { requireFreePorts } from './ports-in-use.ts';
 import { openProxyPort } from './proxy-port.ts';
 import { Recent } from './recent.ts';
@@ -25,6 +28,8 @@ export interface PxeServerOptions {
   readonly wire: WireInterface;
   /** Absent beside another DHCP server. */
   readonly dhcp?: DhcpRange | undefined;
+  /** Addresses for machines with Secure Boot while they load, beside another DHCP server. */
+  readonly loading?: DhcpRange | undefined;
   /** The folder of vmlinuz and initrd. */
   readonly filesFolder: string;
   /** Makes the computers managed ones; without it they wait for somebody who knows their pairing code. */
@@ -65,46 +70,67 @@ export async function startPxeServer(options: PxeServerOptions): Promise<PxeServ
   await requireFreePorts(wire);
   const appended = client === undefined ? [] : [writeSettingsFile(client, session)];
   const onEvent = loggingTo(options);
-  const http = await startBootServer({
-    wire,
-    port: options.httpPort,
-    policy,
-    loaders: LOADERS,
-    files: () => findBootFiles(filesFolder, appended),
-    kernelWords: options.kernelWords,
-    onEvent,
-    onNote,
-  });
+  const desk = new BootDesk({ policy, files: () => findBootFiles(filesFolder, appended), onEvent });
+  const signed = signedLoader(filesFolder);
+  const loaders = signed === undefined ? LOADERS : [...LOADERS, signed];
+  // In the order of starting; closed the other way round.
+  const started: { close(): Promise<void> }[] = [];
+  const close = async (): Promise<void> => {
+    for (const part of started.toReversed()) await part.close();
+  };
+  const { kernelWords } = options;
   try {
-    const dhcp = await startDhcpSide(options, http.url, newsTo(onEvent));
-    return {
-      httpUrl: http.url,
-      close: async () => {
-        await dhcp.close();
-        await http.close();
-      },
-    };
+    const http = await startBootServer({
+      wire,
+      port: options.httpPort,
+      desk,
+      loaders,
+      kernelWords,
+      onEvent,
+      onNote,
+    });
+    started.push(http);
+    const { port, url } = http;
+    started.push(await startGrubServer({ wire, port, desk, kernelWords, onNote }));
+    const dhcpSide = { loaders, httpUrl: url, grubPort: port, onNews: newsTo(onEvent) };
+    started.push(await startDhcpSide(options, dhcpSide));
+    return { httpUrl: url, close };
   } catch (error) {
-    await http.close();
+    await close();
     throw error;
   }
 }
 
+interface DhcpSide {
+  readonly loaders: readonly Loader[];
+  readonly httpUrl: string;
+  /** Where GRUB asks by TFTP. */
+  readonly grubPort: number;
+  readonly onNews: (news: DnsmasqNews) => void;
+}
+
 async function startDhcpSide(
-  { session, wire, dhcp, policy, leasesFile, onNote }: PxeServerOptions,
-  httpUrl: string,
-  onNews: (news: DnsmasqNews) => void,
+  options: PxeServerOptions,
+  { loaders, httpUrl, grubPort, onNews }: DhcpSide,
 ): Promise<{ close(): Promise<void> }> {
-  const folder = makePublicFolder(session);
+  const { session, wire, dhcp, loading, policy, leasesFile, onNote } = options;
+  const folder = makePublicFolder(session, loaders, askingConfiguration({ ...wire, port: grubPort }));
   const [hostsFile, settingsFile] = [join(folder, 'hosts'), join(session.folder, 'dnsmasq.conf')];
   session.hold({ kind: 'file', path: hostsFile });
   if (dhcp !== undefined) mkdirSync(dirname(leasesFile), { recursive: true, mode: 0o700 });
+  let gate: Gate;
+  let noted = false;
   const write = async (): Promise<{ settings: string; hosts: string }> => {
-    const gate = await policy.gate();
+    gate = await policy.gate();
+    if (!noted && (gate.signed === 'all' || gate.signed.size > 0)) {
+      noted = true;
+      noteObstacles(options, loaders);
+    }
     const settings = dnsmasqSettings({
       wire,
       dhcp,
-      loaders: LOADERS,
+      loading,
+      loaders,
       tftpFolder: folder,
       hostsFile,
       leasesFile: dhcp === undefined ? join(session.folder, 'leases') : leasesFile,
@@ -119,7 +145,9 @@ async function startDhcpSide(
   let current = await write();
   const dnsmasq = await superviseDnsmasq({ session, settingsFile, onNews, onNote });
   const proxyPort =
-    dhcp === undefined ? await openProxyPort({ wire, loaders: LOADERS, httpUrl, onNote }) : undefined;
+    dhcp === undefined
+      ? await openProxyPort({ wire, loaders, httpUrl, gate: () => gate, onNote })
+      : undefined;
   const followRules = async (): Promise<void> => {
     const before = current;
     current = await write();
@@ -143,18 +171,45 @@ async function startDhcpSide(
   };
 }
 
+/** Why machines with Secure Boot may not start, said once for each start of the server. */
+function noteObstacles(
+  { wire, dhcp, loading, filesFolder, onNote }: PxeServerOptions,
+  loaders: readonly Loader[],
+): void {
+  if (!loaders.some(({ signed }) => signed)) {
+    onNote(
+      `${filesFolder} has no signed loaders (shimx64.efi, ${SIGNED_GRUB}): Secure Boot refuses what is served`,
+    );
+  } else if (dhcp === undefined && loading === undefined) {
+    onNote(
+      'GRUB asks on at the server that it has its address from: give --loading-addresses FROM-TO for machines with Secure ' +
+        `Boot, or have the DHCP server that is there name ${wire.address} as its next-server`,
+    );
+  }
+}
+
 /**
  * A folder that dnsmasq can still read when it has given up its rights. It holds the loaders, which everybody gets anyway, and
  * MAC addresses.
  */
-function makePublicFolder(session: Session): string {
+function makePublicFolder(session: Session, loaders: readonly Loader[], grubConfiguration: string): string {
   const folder = `/run/diskferry-pxe-${randomBytes(4).toString('hex')}`;
-  session.hold({ kind: 'directory', path: folder });
-  mkdirSync(folder, { mode: 0o755 });
-  for (const { path } of LOADERS.filter(({ by }) => by === 'tftp')) {
-    const copy = join(folder, basename(path));
-    session.hold({ kind: 'file', path: copy });
-    copyFileSync(path, copy);
+  const makeFolder = (path: string): void => {
+    session.hold({ kind: 'directory', path });
+    mkdirSync(path, { mode: 0o755 });
+  };
+  const hold = (name: string): string => {
+    const path = join(folder, name);
+    session.hold({ kind: 'file', path });
+    return path;
+  };
+  makeFolder(folder);
+  for (const { path, signed } of loaders.filter(({ by }) => by === 'tftp')) {
+    copyFileSync(path, hold(basename(path)));
+    if (signed !== true) continue;
+    copyFileSync(join(dirname(path), SIGNED_GRUB), hold(SIGNED_GRUB));
+    makeFolder(join(folder, 'grub'));
+    writeFileSync(hold('grub/grub.cfg'), grubConfiguration, { mode: 0o644 });
   }
   return folder;
 }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { findByArgument, isRunning } from '@diskferry/system/process-identity';
@@ -61,6 +61,20 @@ async function openSite(session: Session, withForeignDhcp = true): Promise<Site>
   await stranger.ip('route', 'add', 'default', 'via', ELSEWHERE);
   if (withForeignDhcp) await startForeignDhcp(session, wire);
   return { session, server, machine, loading, stranger };
+}
+
+/** Loads a file by TFTP, from the port of what depends on the machine; undefined where it does not get it. */
+async function loadByTftp(
+  { folder }: Session,
+  where: NetNamespace,
+  name: string,
+  port: readonly string[] = ['7480'],
+): Promise<Buffer | undefined> {
+  const path = join(folder, 'loaded');
+  rmSync(path, { force: true });
+  const command = ['timeout', '10', 'busybox', 'tftp', '-g', '-r', name, '-l', path, OURS, ...port] as const;
+  const { exitCode } = await run([...where.enter, ...command], { okExitCodes: [0, 1, 124, 143] });
+  return exitCode === 0 ? readFileSync(path) : undefined;
 }
 
 const session = openSession('pxe-test');
@@ -279,6 +293,104 @@ describe('beside the DHCP server of somebody else', () => {
     });
   });
 
+  describe('for machines with Secure Boot', () => {
+    const grubAsks = async (name: string, where = site.loading): Promise<string | undefined> => {
+      const bytes = await loadByTftp(session, where, name);
+      return bytes?.toString();
+    };
+    const partsOf = (configuration: string | undefined) => {
+      const [, kernel = '', words = ''] =
+        /^if linux "\(tftp,10\.77\.0\.3:7480\)\/(\S+)" (.*); then$/m.exec(configuration ?? '') ?? [];
+      const [, initrd = ''] =
+        /if initrd "\(tftp,10\.77\.0\.3:7480\)\/(\S+)"; then/.exec(configuration ?? '') ?? [];
+      return { kernel, initrd, words };
+    };
+
+    test('a rule says that a machine gets the signed loader, by its card or its UUID', async () => {
+      const [first, second, third] = [newMac(), newMac(), newMac()];
+      const uuidBytes = 'aabbccdd00000000000000000000cafe';
+      await pxe.decide('allow', first, '--secure-boot');
+      await pxe.decide('refuse', 'ddccbbaa-0000-0000-0000-00000000cafe', '--secure-boot');
+      await pxe.decide('allow', third);
+      const file = async (mac: string, architecture: number, more: Partial<AskedQuestion> = {}) =>
+        bootFile(mac, { architecture, awaited: BOTH, ...more });
+      assert.equal(await file(first, 7), 'shimx64.efi');
+      assert.equal(await file(first, 9), 'shimx64.efi');
+      assert.equal(await file(first, 0), 'undionly.kpxe');
+      assert.equal(await file(second, 7, { uuidBytes }), 'shimx64.efi');
+      assert.equal(await file(third, 7), 'snponly.efi');
+      const [atPort] = await askDhcp(site.loading, {
+        mac: first,
+        architecture: 7,
+        awaited: [OURS],
+        bootServer: OURS,
+      });
+      assert.equal(atPort?.bootFile, 'shimx64.efi');
+      await pxe.process.printed(/give --loading-addresses .* name 10\.77\.0\.3 as its next-server/);
+    });
+
+    test('shim, GRUB and what it reads first come from the usual port', async () => {
+      assert.equal(
+        (await loadByTftp(session, site.loading, 'shimx64.efi', []))?.toString(),
+        'shimx64.efi, made up',
+      );
+      assert.equal(
+        (await loadByTftp(session, site.loading, 'grubx64.efi', []))?.toString(),
+        'grubx64.efi, made up',
+      );
+      const first = await loadByTftp(session, site.loading, 'grub/grub.cfg', []);
+      assert.match(String(first), /source "\(tftp,10\.77\.0\.3:7480\)\/machine\/\$net_default_mac\/\$uuid"/);
+    });
+
+    test('a machine that is allowed once gets kernel and initrd, and is sent to its disk after that', async () => {
+      const mac = newMac();
+      await pxe.decide('allow', mac, '--once', '--secure-boot');
+      const name = `/machine/${mac}/${UUID.toUpperCase()}`;
+      const { kernel, initrd, words } = partsOf(await grubAsks(name));
+      assert.match(words, /^'quiet' .*'console=ttyS0,115200'$/);
+      assert.deepEqual(await loadByTftp(session, site.loading, kernel), folders.kernel);
+      // Asking is not booting: the network may fail in between.
+      assert.notEqual(partsOf(await grubAsks(name)).initrd, '');
+      assert.deepEqual(await loadByTftp(session, site.loading, initrd), folders.initrd);
+      const asked = await pxe.logged((line) => line['event'] === 'asked' && line['mac'] === mac);
+      const { decision, by, uuid, firmware } = asked;
+      assert.deepEqual(
+        { decision, by, uuid, firmware },
+        { decision: 'boot', by: 'mac', uuid: UUID, firmware: 'uefi' },
+      );
+      await pxe.logged((line) => line['event'] === 'booted' && line['mac'] === mac);
+      assert.match(
+        (await grubAsks(name)) ?? '',
+        /starts from its own disk"\nfor loader in .*BOOTX64\.EFI; do$/m,
+      );
+      // Without an answer its firmware goes on by itself; on a BIOS iPXE sends it to the disk.
+      assert.equal(await bootFile(mac, { architecture: 7 }), undefined);
+      assert.equal(await bootFile(mac, { awaited: BOTH }), 'undionly.kpxe');
+    });
+
+    test('kernel and initrd are for the machine that was allowed, at its address', async () => {
+      const mac = newMac();
+      await pxe.decide('allow', mac, '--secure-boot');
+      const { initrd } = partsOf(await grubAsks(`machine/${mac}/`));
+      assert.equal(await grubAsks(initrd.replace(/^boot\/[^/]+/, 'boot/guessed')), undefined);
+      assert.equal(await grubAsks(initrd, site.server), undefined);
+      assert.equal(await grubAsks(`${initrd}/../../../etc/passwd`), undefined);
+      assert.deepEqual(await loadByTftp(session, site.loading, initrd), folders.initrd);
+    });
+
+    test('a machine that is refused is told so, and gets no files; one of another network gets no answer', async () => {
+      const mac = newMac();
+      await pxe.decide('refuse', mac, '--secure-boot');
+      for (const name of [mac, newMac()]) {
+        const configuration = await grubAsks(`machine/${name}/${UUID}`);
+        assert.match(configuration ?? '', /does not start this computer/);
+        assert.doesNotMatch(configuration ?? '', /linux|initrd/);
+      }
+      assert.equal(await grubAsks('machine/nonsense/'), undefined);
+      assert.equal(await grubAsks(`machine/${mac}/`, site.stranger), undefined);
+    });
+  });
+
   test('dnsmasq that was killed is started again', async () => {
     const mac = newMac();
     await pxe.decide('allow', mac);
@@ -371,6 +483,38 @@ test('where there is no other DHCP server, it hands out addresses to all and boo
   assert.equal(http?.vendorClass, 'HTTPClient');
   assert.equal(http?.bootFile, `http://${OURS}:7480/loader/snponly.efi`);
   pxe.process.signalGroup('SIGINT');
+  assert.equal((await pxe.process.ended).exitCode, 0);
+  assert.deepEqual(await leftovers(folders.run, []), []);
+});
+
+test('a machine with Secure Boot gets an address of ours while it loads, and nobody else does', async () => {
+  await using inner = openSession('pxe-test');
+  using folders = makePxeFolders();
+  const { server, machine } = await openSite(inner);
+  const range = ['--loading-addresses', '10.77.0.210-10.77.0.220'];
+  const words = ['--interface', 'eth0', '--unknown', 'boot', '--secure-boot', ...range];
+  const pxe = await startPxe(inner, folders, server, words);
+  const ask = async (mac: string, question: Partial<AskedQuestion> = {}) => {
+    const replies = await askDhcp(machine, { mac, awaited: BOTH, architecture: 7, ...question });
+    return replies.find(({ from }) => from === OURS);
+  };
+  const mac = newMac();
+  const offer = await ask(mac);
+  assert.match(offer?.yourAddress ?? '', /^10\.77\.0\.2[12]\d$/);
+  assert.equal(offer?.bootFile, 'shimx64.efi');
+  assert.equal(offer?.nextServer, OURS);
+  assert.equal(offer?.hasRouter, false);
+  for (const question of [{ architecture: 0 }, { isIpxe: true }]) {
+    assert.equal((await ask(newMac(), question))?.yourAddress, '0.0.0.0', JSON.stringify(question));
+  }
+  const overHttp = { architecture: 16, vendorClass: 'HTTPClient', awaited: [FOREIGN_ADDRESS] } as const;
+  assert.equal(await ask(newMac(), overHttp), undefined, 'there is no signed loader for HTTP');
+  await pxe.decide('ignore', mac);
+  await eventually(
+    async () => ((await ask(mac, { patienceMs: 3_000 })) === undefined ? true : undefined),
+    'it is answered',
+  );
+  pxe.process.signalGroup('SIGTERM');
   assert.equal((await pxe.process.ended).exitCode, 0);
   assert.deepEqual(await leftovers(folders.run, []), []);
 });
@@ -484,6 +628,25 @@ describe('it is refused, and said what to do,', () => {
     }
   });
 
+  test('where Secure Boot is wanted and the signed loaders are missing', async () => {
+    rmSync(join(folders.files, 'shimx64.efi'));
+    const words = ['--interface', 'eth0', '--files', folders.files, '--secure-boot'];
+    assert.match(await refusal(words), /has no signed loaders \(shimx64\.efi, grubx64\.efi\).*npm run build/);
+  });
+
+  test('where the UDP port of GRUB is taken', async () => {
+    const script = `require('node:dgram').createSocket('udp4').bind(7480, '${OURS}', () => console.log('there'))`;
+    const [program, ...rest] = [...where.enter, process.execPath, '--eval', script] as const;
+    const other = spawn(program, rest, { stdio: ['ignore', 'pipe', 'inherit'] });
+    try {
+      await once(other.stdout, 'data');
+      const words = ['--interface', 'eth0', '--files', folders.files];
+      assert.match(await refusal(words), /UDP port 7480 of 10\.77\.0\.3 cannot be used.*--http-port/);
+    } finally {
+      other.kill();
+    }
+  });
+
   test('without dnsmasq', async () => {
     const words = ['--interface', 'eth0', '--files', folders.files];
     const text = await refusal(words, { withoutProgram: '/usr/sbin/dnsmasq' });
@@ -499,6 +662,11 @@ describe('it is refused, and said what to do,', () => {
     ['a range with our own address', ['--dhcp', '10.77.0.1-10.77.0.9'], /this server's own address/],
     ['a range that is none', ['--dhcp', '10.77.0.100'], /--dhcp takes two addresses/],
     ['a range that ends before it begins', ['--dhcp', '10.77.0.9-10.77.0.8'], /ends before it begins/],
+    [
+      'addresses for loading where all are handed out',
+      ['--dhcp', '10.77.0.7-10.77.0.9', '--loading-addresses', '10.77.0.10-10.77.0.12'],
+      /--loading-addresses are for where there is another DHCP server/,
+    ],
     ['a gateway without a range', ['--gateway', '10.77.0.1'], /--gateway belongs to --dhcp/],
     ['a server without an enrolment', ['--server', 'here:7443'], /--server needs --media/],
     [

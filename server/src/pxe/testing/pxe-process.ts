@@ -19,7 +19,7 @@ const SERVER_MS = 30 * 60_000;
 export interface PxeFolders {
   readonly state: string;
   readonly run: string;
-  /** vmlinuz and initrd, made up. */
+  /** vmlinuz, initrd and the signed loaders, made up. */
   readonly files: string;
   readonly kernel: Buffer;
   readonly initrd: Buffer;
@@ -38,6 +38,7 @@ export function makePxeFolders(): PxeFolders & Disposable {
   const [kernel, initrd] = [randomBytes(300_001), randomBytes(2_000_000)];
   writeFileSync(join(files, 'vmlinuz'), kernel);
   writeFileSync(join(files, 'initrd'), initrd);
+  for (const name of ['shimx64.efi', 'grubx64.efi']) writeFileSync(join(files, name), `${name}, made up`);
   const env = { DISKFERRY_STATE: state, DISKFERRY_RUN: runFolder };
   const remove = (): void => rmSync(folder, { recursive: true, force: true });
   return { state, run: runFolder, files, kernel, initrd, env, [Symbol.dispose]: remove };
