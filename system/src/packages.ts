@@ -52,6 +52,7 @@ const PACKAGE_OF: Readonly<Record<string, string>> = {
   ntfsresize: 'ntfs-3g',
   partclone: 'partclone',
   'partclone.extfs': 'partclone',
+  prlimit: 'util-linux',
   pvck: 'lvm2',
   pvcreate: 'lvm2',
   'qemu-img': 'qemu-utils',

@@ -4,6 +4,7 @@ import { DiskferryError, messageOf } from '@diskferry/system/errors';
 import { createEvents } from './migrations/0001-events.ts';
 import { createRegistry } from './migrations/0002-registry.ts';
 import { createAccess } from './migrations/0003-access.ts';
+import { createCatalog } from './migrations/0004-catalog.ts';
 import type { Schema } from './schema.ts';
 
 /**
@@ -14,6 +15,7 @@ const MIGRATIONS: Readonly<Record<string, Migration>> = {
   '0001-events': createEvents,
   '0002-registry': createRegistry,
   '0003-access': createAccess,
+  '0004-catalog': createCatalog,
 };
 
 /**
