@@ -11,7 +11,12 @@ export const LOG_FOLDER = join(CHECKOUT, 'qemu-tests/logs');
 /** The command line, as `npx diskferry` finds it. */
 export const COMMAND_LINE = join(CHECKOUT, 'server/bin/diskferry.js');
 
-export type ArtefactName = 'diskferry.iso' | 'pxe/vmlinuz' | 'pxe/initrd';
+export type ArtefactName =
+  | 'diskferry.iso'
+  | 'pxe/vmlinuz'
+  | 'pxe/initrd'
+  | 'pxe/extra-drivers'
+  | 'boot-image.manifest.json';
 
 /**
  * The path of something that `npm run build` makes.

@@ -1,0 +1,150 @@
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { messageOf, UsageError } from '@diskferry/system/errors';
+import { cleanUp, openSession } from '@diskferry/system/session';
+import { extendPath } from '@diskferry/system/tools';
+import { formatDuration } from '@diskferry/system/units';
+import { cacheFolder } from '../source-computers/cache.ts';
+import { makeCatalog } from './catalog.ts';
+import type { CellResult } from './cell-result.ts';
+import { allCells, type Cell } from './cells.ts';
+import { formatTables, replaceTables } from './hardware-page.ts';
+import { readMedia } from './media.ts';
+import { readModuleAliases } from './module-lists.ts';
+import { listDevices } from './qemu-devices.ts';
+import { ResultStore } from './result-store.ts';
+import { runCells } from './run-cells.ts';
+
+const PAGE = join(import.meta.dirname, '../../../docs/hardware.md');
+const DEFAULT_MINUTES = 60;
+const MINUTE_MS = 60_000;
+const EXIT = { passed: 0, failed: 1, usage: 2, timeOver: 3, interrupted: 130 } as const;
+
+const HELP = `Usage: scripts/test --matrix [OPTION]...
+Starts the media of dist in every way that QEMU knows, with every network card and every disk controller of QEMU, as root,
+and writes what it saw into docs/hardware.md. A run goes on where the last one with the same media ended; what
+failed is tried again.
+
+  --time MINUTES  starts no machine after that; ${DEFAULT_MINUTES} by default
+  --only WORD     only cells with that word in their names, such as pxe or e1000; can be given several times
+  --list          prints the cells and what is known of them, and starts nothing
+  --folder DIR    where results are kept; ~/.cache/diskferry/matrix by default
+
+Exit codes: ${EXIT.passed} all cells have passed, ${EXIT.failed} some failed, ${EXIT.usage} wrong usage, ${EXIT.timeOver} time was over before all were done: run it again,
+${EXIT.interrupted} ended by Ctrl-C.
+`;
+
+interface Options {
+  readonly minutes: number;
+  readonly only: readonly string[];
+  readonly list: boolean;
+  readonly folder: string;
+}
+
+const interruption = new AbortController();
+process.once('SIGINT', () => interruption.abort(new Error('interrupted')));
+
+try {
+  const options = readOptions();
+  if (options === undefined) say(HELP.trimEnd());
+  else process.exitCode = await runMatrix(options);
+} catch (error) {
+  if (interruption.signal.aborted) process.exitCode = EXIT.interrupted;
+  else {
+    process.stderr.write(`matrix: ${messageOf(error)}\n`);
+    process.exitCode = error instanceof UsageError ? EXIT.usage : EXIT.failed;
+  }
+}
+
+/** Undefined where somebody asks for help. */
+function readOptions(): Options | undefined {
+  const text = { type: 'string' } as const;
+  const flag = { type: 'boolean' } as const;
+  const only = { type: 'string', multiple: true } as const;
+  try {
+    const { values } = parseArgs({ options: { time: text, only, list: flag, folder: text, help: flag } });
+    if (values.help === true) return undefined;
+    const minutes = Number(values.time ?? DEFAULT_MINUTES);
+    if (!(minutes > 0)) throw new UsageError(`--time ${values.time} is no number of minutes`);
+    const folder = values.folder ?? join(cacheFolder(), 'matrix');
+    return { minutes, only: values.only ?? [], list: values.list ?? false, folder };
+  } catch (error) {
+    throw new UsageError(`${messageOf(error)}; see scripts/test --matrix --help`);
+  }
+}
+
+async function runMatrix({ minutes, only, list, folder }: Options): Promise<number> {
+  const end = Date.now() + minutes * MINUTE_MS;
+  extendPath();
+  const media = await readMedia();
+  const catalog = makeCatalog(await listDevices());
+  const store = new ResultStore(folder, media.key);
+  const cells = allCells(catalog);
+  const chosen = cells.filter(({ name }) => only.length === 0 || only.some((word) => name.includes(word)));
+  if (chosen.length === 0) throw new UsageError(`no cell has ${only.join(' or ')} in its name`);
+  if (list) {
+    for (const { name } of chosen) say(describe(name, store.read(name)));
+    return EXIT.passed;
+  }
+  say(`QEMU ${media.qemu}, Linux ${media.kernel}; results in ${store.folder}`);
+  await cleanUp();
+  await using session = openSession('matrix');
+  await runCells(inOrder(chosen, store), {
+    session,
+    media,
+    aliases: await readModuleAliases(media.kernel),
+    signal: interruption.signal,
+    isOver: () => Date.now() > end,
+    onStart: (names) => say(`starting a machine for ${names.join(', ')}`),
+    onResult: (name, result) => {
+      store.write(name, result);
+      say(`  ${describe(name, result)}`);
+    },
+  });
+  const results = cells.map(({ name }) => store.read(name));
+  if (!results.includes(undefined)) {
+    const page = await readFile(PAGE, 'utf8');
+    await writeFile(
+      PAGE,
+      replaceTables(page, formatTables({ catalog, media, resultOf: (name) => store.read(name) })),
+    );
+    say(`all cells are known: docs/hardware.md is written`);
+  }
+  for (const name of catalog.unknown)
+    say(`${name}: QEMU has it and the matrix does not know it: add it to qemu-tests/src/matrix`);
+  return verdict(
+    chosen.map(({ name }) => store.read(name)),
+    catalog.unknown.length,
+  );
+}
+
+/** What is missing first, then what failed; what has passed is not done again. */
+function inOrder(cells: readonly Cell[], store: ResultStore): Cell[] {
+  const missing = cells.filter(({ name }) => store.read(name) === undefined);
+  const failed = cells.filter(({ name }) => store.read(name)?.state === 'failed');
+  return [...missing, ...failed];
+}
+
+function verdict(results: readonly (CellResult | undefined)[], unknown: number): number {
+  const missing = results.filter((result) => result === undefined).length;
+  const failed = results.filter((result) => result?.state === 'failed').length + unknown;
+  say(
+    `${results.length} cells: ${results.length - missing - failed} as they should be, ${failed} failed, ${missing} not done` +
+      ` (${formatDuration(performance.now())})`,
+  );
+  if (failed > 0) return EXIT.failed;
+  if (missing === 0) return EXIT.passed;
+  say('time is over; run the same command again to go on');
+  return EXIT.timeOver;
+}
+
+function describe(name: string, result: CellResult | undefined): string {
+  if (result === undefined) return `${name}: not done`;
+  const words = [name, result.state, ...(result.modules ?? [])].join(' ');
+  return result.reason === undefined ? words : `${words}: ${result.reason}`;
+}
+
+function say(line: string): void {
+  process.stdout.write(`${line}\n`);
+}
