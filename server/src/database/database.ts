@@ -6,7 +6,6 @@ import {
   Kysely,
   PostgresDialect,
   SqliteDialect,
-  type Transaction as KyselyTransaction,
 } from 'kysely';
 import { DiskferryError, messageOf, UsageError } from '@diskferry/system/errors';
 import { migrateToLatest } from './migrate.ts';
@@ -20,7 +19,7 @@ import { openSqliteFile } from './sqlite-file.ts';
  */
 export type Database = Kysely<Schema>;
 /** A database, or a transaction in it. */
-export type Queries = Kysely<Schema> | KyselyTransaction<Schema>;
+export type Queries = Kysely<Schema>;
 
 const SQLITE = 'sqlite:';
 const POSTGRES = /^postgres(?:ql)?:/;

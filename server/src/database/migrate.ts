@@ -5,6 +5,7 @@ import { createEvents } from './migrations/0001-events.ts';
 import { createRegistry } from './migrations/0002-registry.ts';
 import { createAccess } from './migrations/0003-access.ts';
 import { createCatalog } from './migrations/0004-catalog.ts';
+import { createJobs } from './migrations/0005-jobs.ts';
 import type { Schema } from './schema.ts';
 
 /**
@@ -16,6 +17,7 @@ const MIGRATIONS: Readonly<Record<string, Migration>> = {
   '0002-registry': createRegistry,
   '0003-access': createAccess,
   '0004-catalog': createCatalog,
+  '0005-jobs': createJobs,
 };
 
 /**

@@ -74,6 +74,12 @@ export class EventLog {
     return (await query.execute()).map(eventOf);
   }
 
+  /** The id of the newest event. */
+  async latestId(): Promise<string | undefined> {
+    const newest = this.#database.selectFrom('events').select('id').orderBy('id', 'desc').limit(1);
+    return (await newest.executeTakeFirst())?.id;
+  }
+
   /** Calls back for each event of this server from now on, until the returned function is called. */
   listen(listener: (event: Event) => void): () => void {
     this.#listeners.on('event', listener);

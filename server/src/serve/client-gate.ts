@@ -8,6 +8,7 @@ import { DiskferryError } from '@diskferry/system/errors';
 import type { Identity } from '@diskferry/trust/identity';
 import { peerFingerprint } from '@diskferry/trust/secure-context';
 import { WebSocketServer } from 'ws';
+import type { RequestHandler } from '../api/api.ts';
 import type { Channels } from './channels.ts';
 import type { AdmittedClient } from './computers.ts';
 import type { Enrolment, Enrolments } from './enrolments.ts';
@@ -33,6 +34,8 @@ export interface ClientGateOptions {
   readonly port: number;
   readonly enrolments: Enrolments;
   readonly channels: Channels;
+  /** Answers plain requests: those of the API. */
+  readonly onRequest: RequestHandler;
   /** Takes a client's control channel. */
   readonly onClient: (client: AdmittedClient) => void;
 }
@@ -55,8 +58,8 @@ class Refusal extends Error {
 const REASONS = { 400: 'Bad Request', 401: 'Unauthorized', 403: 'Forbidden', 404: 'Not Found' } as const;
 
 /**
- * The one door for imaging clients: HTTPS with two paths, both of which are upgraded. Whoever shows an enrolment secret
- * gets in, and is known from then on by the key of his TLS certificate.
+ * The one door of a server, HTTPS. Imaging clients use two paths, both of which are upgraded: whoever shows an enrolment
+ * secret gets in, and is known from then on by the key of his TLS certificate. All other requests are the API's.
  *
  * @throws {DiskferryError} `LISTEN_FAILED`
  */
@@ -80,10 +83,7 @@ export async function startClientGate(options: ClientGateOptions): Promise<Clien
       keepAlive: true,
       keepAliveInitialDelay: KEEP_ALIVE_AFTER_MS,
     },
-    (_, response) => {
-      response.writeHead(404, { 'content-type': 'text/plain', connection: 'close' });
-      response.end('This is the door of a diskferry server for imaging clients.\n');
-    },
+    options.onRequest,
   );
   server.maxConnections = MAX_CONNECTIONS;
   const sockets = new WebSocketServer({ noServer: true, maxPayload: MAX_CONTROL_MESSAGE_BYTES });

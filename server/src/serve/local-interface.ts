@@ -1,6 +1,8 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { type KexecPieceMessage, type LeaveMessage, parseServerMessage } from '@diskferry/protocol/control';
 import * as read from '@diskferry/protocol/json-shape';
 import { DiskferryError, messageOf } from '@diskferry/system/errors';
+import type { RequestHandler } from '../api/api.ts';
 import type { Computers } from './computers.ts';
 import { listen } from './local-socket.ts';
 import type { GrantRequest, WriteGrants } from './write-grants.ts';
@@ -14,10 +16,21 @@ const readGrantRequest = read.object<GrantRequest>({
   description: read.text,
 });
 
+interface LeaveRequest {
+  readonly computer: string;
+  readonly message: Readonly<Record<string, unknown>>;
+}
+
+const readLeaveRequest = read.object<LeaveRequest>({ computer: read.text, message: read.asObject });
+/** A kernel is copied and its signature checked before the computer answers, in ms. */
+const LEAVE_TIMEOUT_MS = 120_000;
+
 export interface LocalInterfaceOptions {
   readonly path: string;
   readonly computers: Computers;
   readonly grants: WriteGrants;
+  /** Answers what begins with `/api/`, with the rights of an administrator. */
+  readonly onApiRequest: RequestHandler;
 }
 
 /**
@@ -26,6 +39,8 @@ export interface LocalInterfaceOptions {
  * - `GET /computers`: the connected computers, their disks and the sockets of these.
  * - `POST /grants` with computer, disk, job and description: a line with the path of a writable socket, at once. The
  *   grant lasts as long as the answer stays open; a second line, with an error, tells that it has ended before.
+ * - `/api/...`: the API of the server, without a token.
+ * - `POST /leave` with computer and message, a `leave` or a `kexec-piece` of the control messages: an empty object.
  *
  * Errors are objects with `code` and `message`.
  *
@@ -35,6 +50,10 @@ export async function startLocalInterface(
   options: LocalInterfaceOptions,
 ): Promise<{ close(): Promise<void> }> {
   const server = createServer((request, response) => {
+    if (request.url?.startsWith('/api/') === true) {
+      options.onApiRequest(request, response);
+      return;
+    }
     answer(options, request, response).catch((error: unknown) => sendError(response, error));
   });
   await listen(server, options.path);
@@ -61,7 +80,10 @@ async function answer(
         computers.list().map((computer) => computer.describe()),
       );
     case 'POST /grants':
-      return holdGrant(grants, await readBody(request), response);
+      return holdGrant(grants, await readBody(request, readGrantRequest), response);
+    case 'POST /leave':
+      await sendOut(computers, await readBody(request, readLeaveRequest));
+      return sendJson(response, 200, {});
     default:
       return sendJson(response, 404, {
         code: 'NOT_FOUND',
@@ -82,7 +104,22 @@ async function holdGrant(grants: WriteGrants, body: GrantRequest, response: Serv
   await grant.giveBack();
 }
 
-async function readBody(request: IncomingMessage): Promise<GrantRequest> {
+async function sendOut(computers: Computers, { computer, message }: LeaveRequest): Promise<void> {
+  const { link } = computers.get(computer);
+  const text = JSON.stringify({ ...message, id: 0 });
+  const { id, ...question } = parseServerMessage(text) as LeaveMessage | KexecPieceMessage;
+  if (question.type !== 'leave' && question.type !== 'kexec-piece') {
+    throw new DiskferryError(
+      'INVALID',
+      `this is no message to leave by, but number ${id}, ${text.slice(0, 60)}`,
+    );
+  }
+  await (question.type === 'leave'
+    ? link.ask(question, { timeoutMs: LEAVE_TIMEOUT_MS })
+    : link.ask(question));
+}
+
+async function readBody<T>(request: IncomingMessage, understand: read.Reader<T>): Promise<T> {
   let body = '';
   request.setEncoding('utf8');
   for await (const chunk of request as AsyncIterable<string>) {
@@ -92,7 +129,7 @@ async function readBody(request: IncomingMessage): Promise<GrantRequest> {
     }
   }
   try {
-    return readGrantRequest(JSON.parse(body), 'the request');
+    return understand(JSON.parse(body), 'the request');
   } catch (cause) {
     throw new DiskferryError('INVALID', `the request cannot be understood: ${messageOf(cause)}`, { cause });
   }

@@ -170,13 +170,13 @@ test('older TLS than 1.3 is refused', async (context) => {
 
 test('who was admitted by a secret that is revoked is sent away at once, the others stay', async (context) => {
   const serving = await startServing(context);
-  const client = await startClient(context, serving, serving.enrol('lab'), { serial: 'A' });
-  await startClient(context, serving, serving.enrol('office'), { serial: 'B' });
+  const client = await startClient(context, serving, serving.enrol('lab'), { serial: 'COMPUTER-A' });
+  await startClient(context, serving, serving.enrol('office'), { serial: 'COMPUTER-B' });
   await serving.computers((all) => all.length === 2);
   enrolmentsOf(serving.stateFolder).revoke('lab');
   assert.equal(await client.ended, 'its enrolment was revoked');
   const left = await serving.computers((all) => all.length === 1);
-  assert.equal(left[0]?.name, 'B');
+  assert.equal(left[0]?.name, 'COMPUTER-B');
 });
 
 test('two computers of one serial number are told apart, one that connects again replaces itself', async (context) => {
@@ -245,15 +245,15 @@ test('a second server with the same run folder is refused and harms nothing', as
   const serving = await startServing(context);
   await startClient(context, serving, serving.enrol('lab'));
   const [computer] = await serving.computers((all) => all.length === 1);
-  const second = startServer({ ...serving, port: 0, hosts: [], log: () => {} });
+  const second = startServer({ ...serving, log: () => {} });
   await assert.rejects(second, { code: 'SERVE_RUNS' });
   assert.ok(existsSync(computer?.disks[0]?.socket ?? ''));
 });
 
 test('a run folder that cannot be used is refused with what to do', async (context) => {
-  const { stateFolder, authorityFile } = await startServing(context);
-  const runFolder = join(authorityFile, 'below-a-file');
-  const starting = startServer({ stateFolder, runFolder, port: 0, hosts: [], log: () => {} });
+  const serving = await startServing(context);
+  const runFolder = join(serving.authorityFile, 'below-a-file');
+  const starting = startServer({ ...serving, runFolder, log: () => {} });
   await assert.rejects(starting, { code: 'RUN_FOLDER', message: /be root, or set DISKFERRY_RUN/ });
 });
 

@@ -3,11 +3,14 @@ import { hostname, networkInterfaces } from 'node:os';
 import { join } from 'node:path';
 import { issueCertificate } from '@diskferry/trust/authority';
 import { messageOf } from '@diskferry/system/errors';
+import type { Log } from '../api/services.ts';
 import { RefusedError } from '../refused-error.ts';
+import type { ServerSettings } from '../settings/server-settings.ts';
 import { loadOrCreateAuthority } from './authority.ts';
 import { Channels } from './channels.ts';
 import { startClientGate } from './client-gate.ts';
 import { Computers } from './computers.ts';
+import { startCore } from './core.ts';
 import { Enrolments } from './enrolments.ts';
 import { listComputers } from './local-client.ts';
 import { startLocalInterface } from './local-interface.ts';
@@ -15,17 +18,12 @@ import { interfacePath } from './run-folder.ts';
 import { WriteGrants } from './write-grants.ts';
 
 export interface ServeOptions {
-  /** Keeps the authority and the enrolments. */
+  readonly settings: ServerSettings;
+  /** Keeps the authority, the enrolments and, unless the settings say otherwise, the database. */
   readonly stateFolder: string;
   /** Gets the sockets. */
   readonly runFolder: string;
-  /** The only address to listen on; all by default. */
-  readonly listen?: string | undefined;
-  /** 0 lets the kernel choose. */
-  readonly port: number;
-  /** Names and addresses of this server besides those that it knows itself. */
-  readonly hosts: readonly string[];
-  readonly log: (line: string) => void;
+  readonly log: Log;
   /** How long grants wait for a computer that is gone, in ms. */
   readonly grantGraceMs?: number;
 }
@@ -34,6 +32,8 @@ export interface ImagingServer {
   readonly port: number;
   /** The names and addresses in the server's certificate. */
   readonly hosts: readonly string[];
+  /** The first administrator's token, if this start has made it: shown now and never again. */
+  readonly firstToken: string | undefined;
   close(): Promise<void>;
 }
 
@@ -48,19 +48,19 @@ export function enrolmentsOf(stateFolder: string): Enrolments {
 }
 
 /**
- * Lets imaging clients dial in, and offers their disks to programs of this machine.
+ * Lets imaging clients dial in, offers their disks to programs of this machine, and answers the API.
  *
  * @throws {RefusedError} `SERVE_RUNS` when another one uses the same run folder, `RUN_FOLDER` when it cannot be used
- * @throws {DiskferryError} `AUTHORITY_DAMAGED`, `LISTEN_FAILED`, `SOCKET_FAILED`
+ * @throws {DiskferryError} `AUTHORITY_DAMAGED`, `DATABASE_FAILED`, `DATABASE_NEWER`, `LISTEN_FAILED`, `SOCKET_FAILED`
  */
 export async function startServer(options: ServeOptions): Promise<ImagingServer> {
-  const { stateFolder, runFolder, log } = options;
+  const { settings, stateFolder, runFolder, log } = options;
   makeRunFolder(runFolder);
   const path = interfacePath(runFolder);
   if ((await listComputers(path)) !== undefined) {
     throw new RefusedError('SERVE_RUNS', `another "diskferry serve" uses ${runFolder}; end it first`);
   }
-  const hosts = [...new Set([...options.hosts, ...ownHosts()])];
+  const hosts = [...new Set([...settings.hosts, ...ownHosts()])];
   const authority = await loadOrCreateAuthority(authorityFolder(stateFolder));
   const identity = await issueCertificate(authority, { commonName: 'diskferry server', hosts });
 
@@ -71,24 +71,41 @@ export async function startServer(options: ServeOptions): Promise<ImagingServer>
   const computers: Computers = new Computers({
     channels,
     runFolder,
-    log,
+    log: (line) => log('info', line),
     onConnected: (computer) => {
       void dropRevoked();
       void grants.restore(computer);
     },
   });
   const grants = new WriteGrants(computers, { runFolder, graceMs: options.grantGraceMs });
-  const local = await startLocalInterface({ path, computers, grants });
+  const core = await startCore({
+    settings,
+    stateFolder,
+    runners: {},
+    connectedComputers: () => computers.list().length,
+    log,
+  });
+  const local = await startLocalInterface({
+    path,
+    computers,
+    grants,
+    onApiRequest: core.api.handleLocal,
+  }).catch(async (error: unknown) => {
+    await core.close();
+    throw error;
+  });
   const watcher = enrolments.onChange(() => void dropRevoked());
   const stop = async (): Promise<void> => {
     watcher.close();
+    await core.close();
     await computers.close('the server ends');
     await local.close();
   };
   const gate = await startClientGate({
     identity,
-    host: options.listen,
-    port: options.port,
+    host: settings.listen,
+    port: settings.port,
+    onRequest: core.api.handle,
     enrolments,
     channels,
     onClient: (client) => void computers.attend(client),
@@ -99,6 +116,7 @@ export async function startServer(options: ServeOptions): Promise<ImagingServer>
   return {
     port: gate.port,
     hosts,
+    firstToken: core.firstToken,
     close: async () => {
       await stop();
       await gate.close();

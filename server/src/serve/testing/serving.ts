@@ -3,17 +3,21 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { readServerSettings, type ServerSettings } from '../../settings/server-settings.ts';
 import { listComputers } from '../local-client.ts';
 import type { ManagedComputer } from '../managed-computer.ts';
 import { interfacePath } from '../run-folder.ts';
 import { authorityFolder, enrolmentsOf, type ImagingServer, startServer } from '../serve.ts';
 import type { Door } from './scripted-client.ts';
 
+/** An empty file: the defaults, whatever this machine has. */
+const NO_SETTINGS = '/dev/null';
 const BOUND_MS = 30_000;
 const POLL_MS = 20;
 
 /** An imaging server of a test, on a free port of the loopback address. */
 export interface Serving {
+  readonly settings: ServerSettings;
   readonly stateFolder: string;
   readonly runFolder: string;
   readonly door: Door;
@@ -46,15 +50,14 @@ export async function startServing(
   const folder = mkdtempSync(join(tmpdir(), 'dfs-'));
   const stateFolder = join(folder, 'state');
   const runFolder = join(folder, 'run');
+  const settings = { ...readServerSettings(NO_SETTINGS, stateFolder), listen: '127.0.0.1', port: 0, hosts };
   const log: string[] = [];
   const start = (port: number): Promise<ImagingServer> =>
     startServer({
+      settings: { ...settings, port },
       stateFolder,
       runFolder,
-      listen: '127.0.0.1',
-      port,
-      hosts,
-      log: (line) => log.push(line),
+      log: (_, line) => log.push(line),
       ...(graceMs === undefined ? {} : { grantGraceMs: graceMs }),
     });
   let server: ImagingServer | undefined = await start(0);
@@ -69,6 +72,7 @@ export async function startServing(
   });
   const authorityFile = join(authorityFolder(stateFolder), 'certificate.pem');
   return {
+    settings,
     stateFolder,
     runFolder,
     door: { port, authority: readFileSync(authorityFile, 'utf8') },

@@ -1,0 +1,23 @@
+import type { Access } from '../access/access.ts';
+import type { AuditLog } from '../access/audit-log.ts';
+import type { EventLog } from '../events/event-log.ts';
+import type { JobEngine } from '../jobs/job-engine.ts';
+import type { JobStore } from '../jobs/job-store.ts';
+import type { LogLevel } from '../settings/server-settings.ts';
+
+export type Log = (level: LogLevel, line: string) => void;
+
+/** The parts of a server that the API shows. */
+export interface Services {
+  readonly version: string;
+  readonly access: Access;
+  readonly audit: AuditLog;
+  readonly events: EventLog;
+  readonly jobs: JobEngine;
+  readonly jobStore: JobStore;
+  /** Answers a query of the database, or throws. */
+  readonly checkDatabase: () => Promise<void>;
+  /** In the text format of Prometheus. */
+  readonly metrics: () => Promise<string>;
+  readonly log: Log;
+}

@@ -1,0 +1,106 @@
+import { randomUUID } from 'node:crypto';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { hostname } from 'node:os';
+import { join } from 'node:path';
+import { sql } from 'kysely';
+import manifest from '../../package.json' with { type: 'json' };
+import { Access } from '../access/access.ts';
+import { AuditLog } from '../access/audit-log.ts';
+import { type Api, buildApi } from '../api/api.ts';
+import type { Log } from '../api/services.ts';
+import { openDatabase } from '../database/database.ts';
+import { EventLog } from '../events/event-log.ts';
+import { JobEngine, type JobRunner } from '../jobs/job-engine.ts';
+import type { JobQueue } from '../jobs/job-queue.ts';
+import { JobStore } from '../jobs/job-store.ts';
+import { LocalQueue } from '../jobs/local-queue.ts';
+import { SharedQueue } from '../jobs/shared-queue.ts';
+import { serverMetrics } from '../metrics/server-metrics.ts';
+import type { ServerSettings } from '../settings/server-settings.ts';
+
+export interface CoreOptions {
+  readonly settings: ServerSettings;
+  readonly stateFolder: string;
+  readonly runners: Readonly<Record<string, JobRunner>>;
+  readonly connectedComputers: () => number;
+  readonly log: Log;
+}
+
+/** What a server knows and does, without its doors. */
+export interface ServerCore {
+  readonly api: Api;
+  /** The first administrator's token, if this start has made it: shown now and never again. */
+  readonly firstToken: string | undefined;
+  close(): Promise<void>;
+}
+
+/**
+ * Opens the database, goes on with the jobs that were under way, and builds the API.
+ *
+ * @throws {DiskferryError} `DATABASE_FAILED`, `DATABASE_NEWER`
+ */
+export async function startCore(options: CoreOptions): Promise<ServerCore> {
+  const { settings, log } = options;
+  const database = await openDatabase(settings.database);
+  const store = new JobStore(database);
+  const [access, events] = [new Access({ database }), new EventLog(database)];
+  const jobs = new JobEngine({
+    store,
+    events,
+    queue: queueFor(settings, log),
+    runners: options.runners,
+    serverId: serverId(options.stateFolder),
+    host: hostname(),
+    log: (line) => log('error', line),
+  });
+  try {
+    const firstToken = await access.firstStart();
+    await jobs.start();
+    const api = await buildApi({
+      version: manifest.version,
+      access,
+      audit: new AuditLog(database),
+      events,
+      jobs,
+      jobStore: store,
+      checkDatabase: async () => void (await sql`select 1`.execute(database)),
+      metrics: serverMetrics({
+        connectedComputers: options.connectedComputers,
+        jobs: () => store.countByState(),
+      }),
+      log,
+    });
+    await events.add({ kind: 'server.started', message: `The server on ${hostname()} has started.` });
+    return {
+      api,
+      firstToken,
+      close: async () => {
+        await api.close();
+        await jobs.stop();
+        await database.destroy();
+      },
+    };
+  } catch (error) {
+    await jobs.stop().catch(() => {});
+    await database.destroy();
+    throw error;
+  }
+}
+
+function queueFor({ database, jobsAtOnce, jobsAtOncePerLink }: ServerSettings, log: Log): JobQueue {
+  const limits = { atOnce: jobsAtOnce, atOncePerLink: jobsAtOncePerLink };
+  if (database.startsWith('sqlite:')) return new LocalQueue(limits);
+  return new SharedQueue(database, limits, (error) => log('warn', `the queue of jobs: ${error.message}`));
+}
+
+/** By this a server finds its own jobs again after a restart. */
+function serverId(stateFolder: string): string {
+  const path = join(stateFolder, 'server-id');
+  mkdirSync(stateFolder, { recursive: true, mode: 0o700 });
+  try {
+    writeFileSync(path, `${randomUUID()}\n`, { flag: 'wx' });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+  }
+  return readFileSync(path, 'utf8').trim();
+}
