@@ -1,4 +1,4 @@
-import { type Trait, TRAIT_WEIGHTS, type TraitKind, traitKey } from './traits.ts';
+import { type Trait, TRAIT_WEIGHTS, TRAIT_WORDS, type TraitKind, traitKey } from './traits.ts';
 
 /** Less than this agrees in nothing that identifies: a disk alone may have been moved. */
 const ENOUGH = 40;
@@ -78,23 +78,16 @@ function compare(
     const common = here.filter((value) => there.includes(value));
     if (common.length > 0) {
       agreeing += TRAIT_WEIGHTS[kind];
-      reasons.push(`Both have the ${WORDS[kind]} ${common.join(', ')}.`);
+      reasons.push(`Both have the ${TRAIT_WORDS[kind]} ${common.join(', ')}.`);
     } else if (!(partial && kind === 'mac')) {
       contradicting += TRAIT_WEIGHTS[kind];
-      reasons.push(`The ${WORDS[kind]} is ${here.join(', ')} here, but ${there.join(', ')} at ${name}.`);
+      reasons.push(
+        `The ${TRAIT_WORDS[kind]} is ${here.join(', ')} here, but ${there.join(', ')} at ${name}.`,
+      );
     }
   }
   return { id, name, agreeing, contradicting, reasons };
 }
-
-const WORDS: Readonly<Record<TraitKind, string>> = {
-  uuid: 'SMBIOS UUID',
-  mac: 'MAC address',
-  'system-serial': 'serial number of the system',
-  'board-serial': 'serial number of the board',
-  disk: 'disk',
-  key: 'key of the client',
-};
 
 function marginOf({ agreeing, contradicting }: Comparison): number {
   return agreeing - CONTRADICTION_FACTOR * contradicting;

@@ -25,6 +25,16 @@ export const TRAIT_WEIGHTS = {
 
 export type TraitKind = keyof typeof TRAIT_WEIGHTS;
 
+/** For people. */
+export const TRAIT_WORDS: Readonly<Record<TraitKind, string>> = {
+  uuid: 'SMBIOS UUID',
+  mac: 'MAC address',
+  'system-serial': 'serial number of the system',
+  'board-serial': 'serial number of the board',
+  disk: 'disk',
+  key: 'key of the client',
+};
+
 export interface Trait {
   readonly kind: TraitKind;
   /** Lower case; equal texts are equal traits. */

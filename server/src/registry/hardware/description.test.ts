@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import type { DeviceInfo, Inventory } from '@diskferry/protocol/inventory';
 import { inventoryOf, type MadeUpComputer, office } from '../testing/inventories.ts';
 import { canonicalJson } from './canonical-json.ts';
+import { hardwareChanges } from './changes.ts';
 import { describeHardware, hardwareHash, hardwareTitle } from './description.ts';
 
 const DEVICES: readonly DeviceInfo[] = [
@@ -78,6 +79,18 @@ test('an inventory without devices is described by drivers and transports', () =
 test('hardware has a title for people', () => {
   assert.equal(hardwareTitle(describeHardware(inventoryOf(office(1)))), 'Dell Inc. OptiPlex 7060, UEFI');
   assert.equal(hardwareTitle(describeHardware(inventoryOf({ firmware: 'bios' }))), 'unknown computer, BIOS');
+});
+
+test('what has changed in the hardware is said in sentences', () => {
+  const of = (computer: MadeUpComputer) => describeHardware(inventoryOf({ devices: DEVICES, ...computer }));
+  const devices = [...DEVICES.slice(0, 2), { bus: 'pci', id: '8086:1521', class: '0200' }];
+  assert.deepEqual(hardwareChanges(of(office(1)), of({ ...office(1), boardProduct: '0C96W2', devices })), [
+    'The board was 0C96W1 and is 0C96W2 now.',
+    'The disk controller pci nvme is gone.',
+    'The network card pci 8086:15bb is gone.',
+    'The network card pci 8086:1521 is new.',
+  ]);
+  assert.deepEqual(hardwareChanges(of(office(1)), of(office(2))), []);
 });
 
 test('canonical JSON does not depend on the order of keys, and leaves absent fields out', () => {

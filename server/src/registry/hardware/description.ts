@@ -63,7 +63,9 @@ export function describeHardware({
   const processor = { model, sockets, cores };
   if (devices === undefined) {
     // A client that does not tell devices: by drivers and transports, as far as they are built in.
-    const drivers = nics.flatMap(({ driver }) => (driver === undefined ? [] : [`driver ${driver}`]));
+    const drivers = nics.flatMap(({ driver, bus }) =>
+      driver === undefined || bus === 'usb' ? [] : [`driver ${driver}`],
+    );
     const transports = disks
       .filter(({ transport }) => transport !== 'usb')
       .map(({ transport }) => `transport ${transport}`);
