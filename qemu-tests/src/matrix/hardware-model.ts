@@ -17,7 +17,7 @@ export interface HardwareModel {
   readonly diskBytes?: number;
   /** Words that the machine needs for it, given once however many models want them. */
   readonly machineWords?: readonly string[];
-  /** Its driver is too rare for the first initrd, and is tested with the archive of extra drivers. */
+  /** Its driver is known to be too rare for the first initrd: the archive of extra drivers is loaded behind it. */
   readonly extraDrivers?: true;
   /** The words for QEMU's command line. */
   readonly plug: (name: string, socket: Socket) => readonly string[];

@@ -9,9 +9,11 @@ import { cacheFolder } from '../source-computers/cache.ts';
 import { makeCatalog } from './catalog.ts';
 import type { CellResult } from './cell-result.ts';
 import { allCells, type Cell } from './cells.ts';
+import { bootWithModels } from './driver-boot.ts';
 import { formatTables, replaceTables } from './hardware-page.ts';
 import { readMedia } from './media.ts';
 import { readModuleAliases } from './module-lists.ts';
+import { bootMedium } from './medium-boot.ts';
 import { listDevices } from './qemu-devices.ts';
 import { ResultStore } from './result-store.ts';
 import { runCells } from './run-cells.ts';
@@ -90,17 +92,21 @@ async function runMatrix({ minutes, only, list, folder }: Options): Promise<numb
   say(`QEMU ${media.qemu}, Linux ${media.kernel}; results in ${store.folder}`);
   await cleanUp();
   await using session = openSession('matrix');
+  const aliases = await readModuleAliases(media.kernel);
+  const { signal } = interruption;
   await runCells(inOrder(chosen, store), {
-    session,
-    media,
-    aliases: await readModuleAliases(media.kernel),
-    signal: interruption.signal,
-    isOver: () => Date.now() > end,
+    bootModels: async (models) => {
+      const name = `matrix-${models.length === 1 ? models[0]?.name : 'models'}`;
+      return bootWithModels({ name, session, models, media, aliases, signal });
+    },
+    bootMedium: async (cell) => bootMedium(cell, session, signal),
     onStart: (names) => say(`starting a machine for ${names.join(', ')}`),
     onResult: (name, result) => {
       store.write(name, result);
       say(`  ${describe(name, result)}`);
     },
+    isOver: () => Date.now() > end,
+    signal,
   });
   const results = cells.map(({ name }) => store.read(name));
   if (!results.includes(undefined)) {

@@ -1,23 +1,23 @@
 import { messageOf } from '@diskferry/system/errors';
-import type { Session } from '@diskferry/system/session';
 import { planBoots } from './boot-plan.ts';
 import type { CellResult } from './cell-result.ts';
 import { type Cell, mediumCellName, modelCellName } from './cells.ts';
-import { bootWithModels, type DriverBoot } from './driver-boot.ts';
 import type { HardwareModel } from './hardware-model.ts';
-import { bootMedium } from './medium-boot.ts';
 import type { MediumCell } from './medium-cells.ts';
 
-export interface RunOptions extends Pick<DriverBoot, 'session' | 'media' | 'aliases' | 'signal'> {
+export interface RunOptions {
+  /** Starts one machine with all these models, and gives the result of each by its name. */
+  readonly bootModels: (models: readonly HardwareModel[]) => Promise<ReadonlyMap<string, CellResult>>;
+  readonly bootMedium: (cell: MediumCell) => Promise<CellResult>;
   /** Told before each start. */
   readonly onStart: (cells: readonly string[]) => void;
-  /** Told of each cell that is done; a later call for the same cell counts more. */
+  /** Told of each cell that is done. */
   readonly onResult: (cell: string, result: CellResult) => void;
   /** When this turns true, no further machine is started. */
   readonly isOver: () => boolean;
+  /** Ends the run: an error after that is no result. */
+  readonly signal: AbortSignal;
 }
-
-type Starts = Pick<RunOptions, 'session' | 'signal'>;
 
 /** Runs cells, many in one machine where they fit. Ends early when time is over: whoever calls sees what is missing. */
 export async function runCells(cells: readonly Cell[], options: RunOptions): Promise<void> {
@@ -28,18 +28,13 @@ export async function runCells(cells: readonly Cell[], options: RunOptions): Pro
 
 /**
  * Starts one machine with all these models. Where it does not come up at all, with each half of them; and what does not show itself
- * gets a machine of its own, where nothing else stands in its way.
+ * gets a machine of its own, where nothing else stands in its way, and then one with the extra drivers.
  */
 async function runModels(models: readonly HardwareModel[], options: RunOptions): Promise<void> {
   if (options.isOver()) return;
   options.onStart(models.map(modelCellName));
-  const results = await boot(models, options);
-  if (results instanceof Error) {
-    const [first] = models;
-    if (first !== undefined && models.length === 1) {
-      options.onResult(modelCellName(first), { state: 'failed', reason: results.message });
-      return;
-    }
+  const results = await resultOf(async () => options.bootModels(models), options);
+  if (results instanceof Error && models.length > 1) {
     const middle = Math.ceil(models.length / 2);
     await runModels(models.slice(0, middle), options);
     await runModels(models.slice(middle), options);
@@ -47,39 +42,32 @@ async function runModels(models: readonly HardwareModel[], options: RunOptions):
   }
   const again: HardwareModel[] = [];
   for (const model of models) {
-    const result = results.get(model.name);
+    const result = results instanceof Error ? failure(results) : results.get(model.name);
     if (result?.state === 'failed' && models.length > 1) again.push(model);
+    else if (result?.state === 'failed' && !model.extraDrivers) again.push({ ...model, extraDrivers: true });
     else if (result !== undefined) options.onResult(modelCellName(model), result);
   }
   for (const model of again) await runModels([model], options);
-}
-
-/** An error is a result too, unless somebody has ended the run. */
-async function boot(
-  models: readonly HardwareModel[],
-  { session, media, aliases, signal }: RunOptions,
-): Promise<ReadonlyMap<string, CellResult> | Error> {
-  const name = `matrix-${models.length === 1 ? models[0]?.name : 'models'}`;
-  try {
-    return await bootWithModels({ name, session, models, media, aliases, signal });
-  } catch (error) {
-    signal?.throwIfAborted();
-    return error instanceof Error ? error : new Error(messageOf(error));
-  }
 }
 
 async function runMedium(cell: MediumCell, options: RunOptions): Promise<void> {
   if (options.isOver()) return;
   const name = mediumCellName(cell);
   options.onStart([name]);
-  options.onResult(name, await mediumResult(cell, options.session, options));
+  const result = await resultOf(async () => options.bootMedium(cell), options);
+  options.onResult(name, result instanceof Error ? failure(result) : result);
 }
 
-async function mediumResult(cell: MediumCell, session: Session, { signal }: Starts): Promise<CellResult> {
+/** An error is a result too, unless somebody has ended the run. */
+async function resultOf<T>(start: () => Promise<T>, { signal }: RunOptions): Promise<T | Error> {
   try {
-    return await bootMedium(cell, session, signal);
+    return await start();
   } catch (error) {
-    signal?.throwIfAborted();
-    return { state: 'failed', reason: messageOf(error) };
+    signal.throwIfAborted();
+    return error instanceof Error ? error : new Error(messageOf(error));
   }
+}
+
+function failure(error: Error): CellResult {
+  return { state: 'failed', reason: error.message };
 }
