@@ -45,6 +45,7 @@ export async function checkImage(context: CatalogContext, id: string, options: C
       return findingOf(error, options.signal);
     }
   });
+  options.signal?.throwIfAborted();
   return writeFinding(context, image, finding, isQuick);
 }
 

@@ -86,7 +86,7 @@ test('a VMDK that needs another file is refused, wherever it says so', () => {
   assert.match(refusalIn(vmdk(DESCRIPTION + hint)), /backing file/);
   assert.match(refusalIn(vmdk(DESCRIPTION + `  PARENTFILENAMEHINT="x"\n`)), /backing file/);
   assert.match(refusalIn(vmdk(DESCRIPTION.replace('ffffffff', '12345678'))), /backing file/);
-  assert.match(refusalIn(vmdk(DESCRIPTION.replace(/parentCID.*\n/, ''))), /backing file/);
+  assert.match(refusalIn(vmdk(DESCRIPTION.replace(/parentCID.*\n/, ''))), /one part of several/);
   assert.match(refusalIn(vmdk(DESCRIPTION, 0n)), /in other files/);
   assert.match(refusalIn(vmdk(DESCRIPTION, 20480n, 0n)), /one part of several/);
   assert.match(refusalIn(vmdk(DESCRIPTION, 20480n, 2n ** 60n)), /not where it should be/);

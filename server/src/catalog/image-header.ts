@@ -129,6 +129,7 @@ function refuseVmdk(head: Buffer): string | undefined {
   const end = start + head.readBigUInt64LE(VMDK.descriptorSize) * BigInt(SECTOR);
   if (end > BigInt(head.length)) return 'its description is not where it should be';
   const description = head.toString('latin1', Number(start), Number(end));
+  if (!/^\s*parentCID\s*=/im.test(description)) return `it is one part of several; ${REFERS}`;
   if (/^\s*parentFileNameHint/im.test(description)) return `it has a backing file; ${REFERS}`;
   const parent = /^\s*parentCID\s*=\s*([0-9a-f]{1,8})\s*$/im.exec(description)?.[1] ?? '';
   if (Number.parseInt(parent, 16) !== NO_PARENT) return `it has a backing file; ${REFERS}`;

@@ -67,7 +67,11 @@ function matchingImages(database: Database, wishes: ImageWishes): ReturnType<typ
   const { name, text, tags = [], states, locationId, computer, job } = wishes;
   let query = selectImages(database);
   if (name !== undefined) query = query.where('images.name', '=', searchable(name));
-  if (states !== undefined) query = query.where('images.state', 'in', [...states]);
+  if (states !== undefined) {
+    // PostgreSQL takes no empty list.
+    query =
+      states.length === 0 ? query.where(sql<boolean>`1 = 0`) : query.where('images.state', 'in', [...states]);
+  }
   if (locationId !== undefined) query = query.where('images.locationId', '=', searchable(locationId));
   if (computer !== undefined) query = query.where('images.originComputer', '=', searchable(computer));
   if (job !== undefined) query = query.where('images.originJob', '=', searchable(job));
