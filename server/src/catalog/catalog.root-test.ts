@@ -88,6 +88,17 @@ describeOnEachDatabase('the check of an image', (open) => {
     assert.equal((await catalog.check(image.id)).state, 'ready');
   });
 
+  test('is made shortly when somebody takes hold of it', async (t) => {
+    const { catalog, image, events } = await withImage(t, open);
+    unlinkSync(image.path);
+    await assert.rejects(catalog.hold(image.id, JOB), {
+      code: 'IMAGE_STATE',
+      message: /web:1 is missing: there is no file/,
+    });
+    assert.deepEqual(await catalog.holders(image.id), []);
+    assert.equal((await events.list({ kind: 'image.missing' }))[0]?.severity, 'alert');
+  });
+
   test('that is broken off says nothing of the image', async (t) => {
     const { catalog, image } = await withImage(t, open);
     overwrite(image.path, 'X');
@@ -199,8 +210,9 @@ describeOnEachDatabase('names, notes and tags', (open) => {
     assert.equal((await catalog.list({ text: 'web' })).total, 0);
     assert.equal((await catalog.list({ text: 'mail büro' })).total, 1);
     assert.equal((await catalog.rename(image.id, { name: 'mail', version: 9 })).version, 9);
+    assert.equal((await catalog.rename(image.id, { name: 'mail' })).version, 9);
     assert.equal((await catalog.check(image.id)).state, 'ready');
-    assert.equal((await events.list({ kind: 'image.changed' })).length, 4);
+    assert.equal((await events.list({ kind: 'image.changed' })).length, 5);
     await assert.rejects(catalog.describe(image.id, { notes: 'a\0' }), { code: 'USAGE' });
     await assert.rejects(catalog.describe(image.id, { tags: ['a b'] }), { code: 'USAGE' });
     await assert.rejects(catalog.rename(image.id, { name: '../x' }), { code: 'USAGE' });
@@ -219,7 +231,7 @@ describeOnEachDatabase('names, notes and tags', (open) => {
     );
     assert.equal(results.filter(({ status }) => status === 'fulfilled').length, 1);
     const versions = await Promise.all(others.map(({ id }) => catalog.rename(id, { name: 'web' })));
-    assert.deepEqual(new Set(versions.map(({ version }) => version)), new Set([3, 4, 5]));
+    assert.deepEqual(new Set(versions.map(({ version }) => version)), new Set([2, 3, 4]));
   });
 
   test('all versions of a name get another one together', async (t) => {

@@ -157,11 +157,13 @@ export class Catalog {
   }
 
   /**
-   * Keeps an image from being deleted until it is released, and tells where it is.
+   * Keeps an image from being deleted until it is released, and tells where it is: after a look whether it is there, and as
+   * long as it was.
    *
-   * @throws {RefusedError} `IMAGE_UNKNOWN`, `IMAGE_STATE`
+   * @throws {RefusedError} `IMAGE_UNKNOWN`, `IMAGE_STATE`, `LOCATION_UNAVAILABLE`
    */
   async hold(imageId: string, holder: Holder): Promise<Image> {
+    if ((await this.get(imageId)).state === 'ready') await this.check(imageId, { quick: true });
     return holdImage(this.#context.database, imageId, holder);
   }
 

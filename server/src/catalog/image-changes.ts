@@ -61,7 +61,8 @@ export async function setTags(queries: Queries, imageId: string, tags: readonly 
 }
 
 /**
- * Gives an image another name and a version of it: the next one, or a given one. The file keeps its name.
+ * Gives an image another name and a version of it: the next one, or a given one. The file keeps its name. Nothing happens
+ * if it is called so already.
  *
  * @throws {UsageError}
  * @throws {RefusedError} `IMAGE_UNKNOWN`, `IMAGE_EXISTS`
@@ -73,6 +74,8 @@ export async function renameImage(
 ): Promise<void> {
   requireName(name, 'an image');
   if (wanted !== undefined) requireVersion(wanted);
+  const image = await readImage(id, queries);
+  if (name === image.name && (wanted ?? image.version) === image.version) return;
   // The name before the image, as everywhere: two that wait for each other would wait for ever.
   const version = await takeVersion(queries, name, wanted);
   await refuseTaken(queries, name, version);

@@ -1,7 +1,5 @@
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
-import { once } from 'node:events';
 import {
   appendFileSync,
   closeSync,
@@ -20,6 +18,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ImageFormat } from '@diskferry/server-adapter/simulated-disk';
+import { endProcess, identifyProcess } from '@diskferry/system/process-identity';
 import { run } from '@diskferry/system/run';
 import { describeOnEachDatabase } from '../database/testing/each-database.ts';
 import { filesOf, makeImage, openTestCatalog } from './testing/test-catalog.ts';
@@ -266,14 +265,15 @@ describeOnEachDatabase('an import', (open) => {
     const { catalog, location, folder, makeFile } = await openTestCatalog(t, await open(t));
     const file = await makeFile('busy.qcow2');
     const socket = join(folder, 'socket');
-    const words = ['--socket', socket, '--format', 'qcow2', join(location.folder, file)];
-    const server = spawn('qemu-nbd', words, { stdio: 'ignore' });
-    t.after(() => server.kill('SIGKILL'));
-    while (!existsSync(socket)) await sleep(20);
+    const pidFile = join(folder, 'pid');
+    const words = ['--fork', '--pid-file', pidFile, '--socket', socket, '--format', 'qcow2'];
+    await run(['qemu-nbd', ...words, join(location.folder, file)]);
+    const server = identifyProcess(Number(readFileSync(pidFile, 'utf8')));
+    assert.ok(server !== undefined);
+    t.after(() => endProcess(server));
     const wishes = { name: 'x', from: { locationId: location.id, file } };
     await assert.rejects(catalog.import(wishes), { code: 'IMAGE_IN_USE' });
-    server.kill('SIGKILL');
-    await once(server, 'exit');
+    await endProcess(server);
     assert.equal((await catalog.import(wishes)).state, 'ready');
   });
 
