@@ -11,8 +11,16 @@ export async function knownWithOneOf(queries: Queries, traits: readonly Trait[])
     .distinct()
     .where((builder) =>
       builder.or(
-        traits.map(({ kind, value }) =>
-          builder.and([builder('kind', '=', kind), builder('value', '=', value)]),
+        // Not one condition a trait: a server may have hundreds of disks.
+        [...Map.groupBy(traits, ({ kind }) => kind)].map(([kind, own]) =>
+          builder.and([
+            builder('kind', '=', kind),
+            builder(
+              'value',
+              'in',
+              own.map(({ value }) => value),
+            ),
+          ]),
         ),
       ),
     )

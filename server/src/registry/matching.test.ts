@@ -105,6 +105,13 @@ describe('worked cases', () => {
     assert.equal(match({ ...office(2), uuid: uuid! }, a).kind, 'doubtful');
   });
 
+  test('of many with one bad UUID that is on no list, the ten best are shown', () => {
+    const { uuid } = office(1);
+    const many = Array.from({ length: 30 }, (_, n) => known(`m${n}`, { ...office(n + 10), uuid: uuid! }));
+    const found = match({ ...office(2), uuid: uuid! }, ...many);
+    assert.equal(found.kind === 'doubtful' && found.candidates.length, 10);
+  });
+
   test('cards moved from one known computer to another: still itself', () => {
     const nics = [...office(1).nics!, ...office(2).nics!];
     assert.deepEqual(match({ ...office(1), nics }, a, b), { kind: 'same', id: 'a' });

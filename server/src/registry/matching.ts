@@ -7,6 +7,9 @@ const CONTRADICTION_FACTOR = 2;
 /** By so much the best candidate must be better than any other. */
 const CLEAR_LEAD = 50;
 
+/** More would help nobody to decide: they all have one value that is bad and not known to be so. */
+const MAX_CANDIDATES = 10;
+
 /** A computer that is known, as far as it matters here. */
 export interface Known {
   readonly id: string;
@@ -60,7 +63,7 @@ export function matchComputer(
   if (best.agreeing >= ENOUGH && marginOf(best) >= 0 && lead >= CLEAR_LEAD) {
     return { kind: 'same', id: best.id };
   }
-  return { kind: 'doubtful', candidates: [best, ...rivals] };
+  return { kind: 'doubtful', candidates: [best, ...rivals].slice(0, MAX_CANDIDATES) };
 }
 
 function compare(

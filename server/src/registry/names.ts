@@ -50,9 +50,12 @@ export async function requireFreeName(queries: Queries, name: string, ownId?: st
  * @param makeName the n-th wish, from 1; each must be another one
  */
 export async function firstFreeName(queries: Queries, makeName: (n: number) => string): Promise<string> {
-  const rows = await queries.selectFrom('computers').select('nameKey').execute();
-  const taken = new Set(rows.map(({ nameKey }) => nameKey));
-  for (let n = 1; ; n++) {
+  const keys = queries.selectFrom('computers').select('nameKey');
+  const first = makeName(1);
+  // The usual case; only where a name is taken, all of them are read.
+  if ((await keys.where('nameKey', '=', nameKeyOf(first)).executeTakeFirst()) === undefined) return first;
+  const taken = new Set((await keys.execute()).map(({ nameKey }) => nameKey));
+  for (let n = 2; ; n++) {
     const name = makeName(n);
     if (!taken.has(nameKeyOf(name))) return name;
   }

@@ -346,6 +346,22 @@ describeOnEachDatabase('the registry', (open) => {
     assert.equal((await registry.list()).total, 2);
   });
 
+  test('what a hostile client says of itself is kept as far as it can be', async (t) => {
+    const { registry, see } = await openRegistry(t);
+    const hostile: MadeUpComputer = {
+      manufacturer: 'Dell\u0000\u001b[2J',
+      product: '\ud800x',
+      serial: 'S'.repeat(100_000) + 'T',
+      nics: Array.from({ length: 2000 }, (_, n) => ({ mac: `d8:9e:f3:01:${hex(n >> 8)}:${hex(n & 255)}` })),
+      disks: [{ serial: '../../\u0000etc', model: 'M'.repeat(5000) }],
+    };
+    const { computer } = await see(hostile);
+    assert.equal(computer.manufacturer, 'Dell[2J');
+    assert.equal(computer.product, 'x');
+    assert.equal((await see(hostile)).computer.id, computer.id);
+    assert.equal((await registry.list({ text: 'etc' })).total, 1);
+  });
+
   test('lists are paged by name, and found by state, tag, group, hardware and words', async (t) => {
     const { registry, see } = await openRegistry(t);
     for (let n = 1; n <= 5; n++) {
@@ -471,3 +487,7 @@ describeOnEachDatabase('the registry', (open) => {
     assert.equal(await registry.applyRules(), 1, 'the other one');
   });
 });
+
+function hex(byte: number): string {
+  return byte.toString(16).padStart(2, '0');
+}

@@ -5,6 +5,7 @@ import type { EventLog } from '../events/event-log.ts';
 import type { MachineFacts } from '../pxe/boot-decision.ts';
 import { changeRegistry, type Tell } from './change-registry.ts';
 import { changeState, type StateChange } from './change-state.ts';
+import { cleanInventory } from './clean-inventory.ts';
 import {
   type ComputerDetails,
   type ComputerSummary,
@@ -99,7 +100,8 @@ export class Registry {
    * moment, also on other servers, make one computer. Raises `computer.unknown`, `computer.doubtful`,
    * `computer.hardware-changed`.
    */
-  async seen(sighting: Sighting): Promise<Seen> {
+  async seen(shown: Sighting): Promise<Seen> {
+    const sighting = { ...shown, inventory: cleanInventory(shown.inventory) };
     const unchanged = await recogniseUnchanged(this.#database, sighting);
     if (unchanged !== undefined) return { computer: await this.#summary(unchanged), outcome: 'same' };
     const { id, outcome } = await this.#change(async (queries, tell) => {
