@@ -83,7 +83,7 @@ describe('worked cases', () => {
           id: 'v',
           name: 'v',
           agreeing: 60,
-          contradicting: 60,
+          contradicting: 70,
           reasons: [
             `Both have the SMBIOS UUID ${PLAIN.uuid}.`,
             'The MAC address is 52:54:00:aa:00:02 here, but 52:54:00:aa:00:01 at v.',
@@ -95,6 +95,10 @@ describe('worked cases', () => {
     assert.equal(match({ ...clone, disks }, known('v', { ...VIRTUAL, disks })).kind, 'doubtful');
   });
 
+  test('virtual machine cloned with everything: same, because nobody can tell', () => {
+    assert.deepEqual(match(VIRTUAL, known('v', VIRTUAL)), { kind: 'same', id: 'v' });
+  });
+
   test('two computers with one bad UUID that is on the list: new', () => {
     const uuid = '03000200-0400-0500-0006-000700080009';
     assert.deepEqual(match({ ...office(2), uuid }, known('a', { ...office(1), uuid })), { kind: 'new' });
@@ -103,6 +107,16 @@ describe('worked cases', () => {
   test('two computers with one bad UUID that is on no list: doubtful', () => {
     const { uuid } = office(1);
     assert.equal(match({ ...office(2), uuid: uuid! }, a).kind, 'doubtful');
+  });
+
+  test('two tablets with one bad UUID that is on no list, and their disks: doubtful', () => {
+    const tablet = (n: number): MadeUpComputer => ({ uuid: PLAIN.uuid!, disks: office(n).disks! });
+    assert.equal(match(tablet(2), known('a', tablet(1))).kind, 'doubtful');
+  });
+
+  test('disk swapped in a computer that is known by its card alone: same', () => {
+    const plain = (n: number): MadeUpComputer => ({ nics: office(1).nics!, disks: office(n).disks! });
+    assert.deepEqual(match(plain(2), known('a', plain(1))), { kind: 'same', id: 'a' });
   });
 
   test('of many with one bad UUID that is on no list, the ten best are shown', () => {

@@ -12,13 +12,13 @@ export const TRAIT_WEIGHTS = {
   /** SMBIOS UUID, in the byte order that sorts first. */
   uuid: 60,
   /** Address of a card that is built in. */
-  mac: 60,
+  mac: 70,
   /** Serial number on the case, with its maker. */
   'system-serial': 50,
   /** Serial number of the main board, with its maker. */
   'board-serial': 50,
   /** World wide name of a disk, else model and serial number. */
-  disk: 20,
+  disk: 31,
   /** Fingerprint of the client's key, which is new at each start: only for computers that have nothing else. */
   key: 60,
 } as const satisfies Readonly<Record<string, number>>;

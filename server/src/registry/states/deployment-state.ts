@@ -28,7 +28,7 @@ interface Transition {
   readonly to: DeploymentState;
 }
 
-/** All that may happen. docs/registry.md draws it. */
+/** All that may happen. */
 export const TRANSITIONS: readonly Transition[] = [
   { from: 'unregistered', cause: 'registered', to: 'dormant' },
   { from: 'dormant', cause: 'withdrawn', to: 'unregistered' },
