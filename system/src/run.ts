@@ -1,3 +1,4 @@
+import { createInterface } from 'node:readline';
 import { debuglog } from 'node:util';
 import { type ExecaError, execa } from 'execa';
 import { DiskferryError } from './errors.ts';
@@ -19,6 +20,8 @@ export interface RunOptions {
   readonly input?: string | Uint8Array;
   /** Ends the program when aborted. */
   readonly signal?: AbortSignal | undefined;
+  /** How long it may take to end after that before it is killed, in ms; 5 s by default. */
+  readonly graceMs?: number;
   /** Ends the program after so many ms; no limit by default. */
   readonly timeoutMs?: number;
   readonly cwd?: string;
@@ -31,6 +34,8 @@ export interface RunOptions {
   readonly encoding?: 'utf8' | 'latin1';
   /** Called with the process id as soon as the program runs, to register it. */
   readonly onStart?: (pid: number) => void;
+  /** Called with each line of its standard error as soon as it is written. */
+  readonly onErrorLine?: (line: string) => void;
 }
 
 export interface RunResult {
@@ -43,12 +48,14 @@ export interface RunResult {
 export class CommandError extends DiskferryError {
   readonly command: Command;
   readonly exitCode: number | undefined;
+  readonly stdout: string;
   readonly stderr: string;
 
   constructor(code: string, message: string, facts: CommandFacts) {
     super(code, message, { cause: facts.cause });
     this.command = facts.command;
     this.exitCode = facts.exitCode;
+    this.stdout = facts.stdout;
     this.stderr = facts.stderr;
   }
 }
@@ -56,6 +63,7 @@ export class CommandError extends DiskferryError {
 interface CommandFacts {
   readonly command: Command;
   readonly exitCode: number | undefined;
+  readonly stdout: string;
   readonly stderr: string;
   readonly cause: unknown;
 }
@@ -77,11 +85,15 @@ export async function run(command: Command, options: RunOptions = {}): Promise<R
     env: { ...options.env, LC_ALL: 'C.UTF-8', TZ: 'UTC' },
     encoding: options.encoding ?? 'utf8',
     maxBuffer: MAX_OUTPUT_BYTES,
-    forceKillAfterDelay: TERMINATION_GRACE_MS,
+    forceKillAfterDelay: options.graceMs ?? TERMINATION_GRACE_MS,
     stripFinalNewline: false,
     reject: false,
   });
   if (child.pid !== undefined) options.onStart?.(child.pid);
+  const { onErrorLine } = options;
+  // Execa keeps collecting the output beside it.
+  if (onErrorLine !== undefined && child.stderr)
+    createInterface({ input: child.stderr }).on('line', onErrorLine);
   const result = await child;
   const okExitCodes = options.okExitCodes ?? [0];
   if (result.exitCode === undefined || !okExitCodes.includes(result.exitCode)) {
@@ -110,7 +122,8 @@ export function shellQuote(command: Command): string {
 
 function failureOf(command: Command, failure: ExecaError): CommandError {
   const stderr = String(failure.stderr ?? '');
-  const facts = { command, exitCode: failure.exitCode, stderr, cause: failure };
+  const stdout = String(failure.stdout ?? '');
+  const facts = { command, exitCode: failure.exitCode, stdout, stderr, cause: failure };
   const [program] = command;
   if (failure.code === 'ENOENT') {
     const hint = installHint(program);
@@ -121,7 +134,7 @@ function failureOf(command: Command, failure: ExecaError): CommandError {
     const reason = failure.timedOut ? 'a time-out' : (failure.signal ?? 'a cancellation');
     return new CommandError('COMMAND_ENDED', `${shellQuote(command)} was ended by ${reason}`, facts);
   }
-  const words = (stderr.trim() || String(failure.stdout ?? '').trim()).split('\n').slice(-MAX_REPORTED_LINES);
+  const words = (stderr.trim() || stdout.trim()).split('\n').slice(-MAX_REPORTED_LINES);
   return new CommandError(
     'COMMAND_FAILED',
     `${shellQuote(command)} ended with exit code ${failure.exitCode ?? 'none'}: ${words.join('\n')}`,

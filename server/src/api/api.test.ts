@@ -109,6 +109,11 @@ function bodyFor({ method, path }: ApiRoute): unknown {
   if (path === '/api/v1/users/:id') return { role: 'viewer' };
   if (path.endsWith('/tokens')) return { name: 'x' };
   if (path === '/api/v1/jobs') return { kind: 'quick', spec: {} };
+  if (path.endsWith('/merge') || path.endsWith('/split')) return { other: 'nobody' };
+  if (path.endsWith('/state')) return { cause: 'adopted' };
+  if (path.endsWith('/register') || method === 'PATCH') return {};
+  if (path === '/api/v1/locations') return { name: 'nowhere', folder: '/nowhere' };
+  if (path === '/api/v1/enrolments') return { name: `lab-${Math.random().toString(36).slice(2)}` };
   return undefined;
 }
 

@@ -6,7 +6,10 @@ import { auditWrites } from './audit-writes.ts';
 import { letIn } from './let-in.ts';
 import { answerErrors, nothingHere } from './problems.ts';
 import { addAccessRoutes } from './routes/access.ts';
+import { addComputerRoutes } from './routes/computers.ts';
+import { addEnrolmentRoutes } from './routes/enrolments.ts';
 import { addEventRoutes } from './routes/events.ts';
+import { addImageRoutes } from './routes/images.ts';
 import { addJobRoutes } from './routes/jobs.ts';
 import { addOperationRoutes } from './routes/operation.ts';
 import type { Services } from './services.ts';
@@ -73,6 +76,9 @@ export async function buildApi(services: Services): Promise<Api> {
   addEventRoutes(app, services);
   addJobRoutes(app, services);
   addAccessRoutes(app, services);
+  addComputerRoutes(app, services);
+  addImageRoutes(app, services);
+  addEnrolmentRoutes(app, services);
   await app.ready();
   return {
     handle: (request, response) => app.routing(request, response),

@@ -1,8 +1,12 @@
 import type { Access } from '../access/access.ts';
 import type { AuditLog } from '../access/audit-log.ts';
+import type { Catalog } from '../catalog/catalog.ts';
 import type { EventLog } from '../events/event-log.ts';
+import type { Fleet } from '../fleet/fleet.ts';
 import type { JobEngine } from '../jobs/job-engine.ts';
 import type { JobStore } from '../jobs/job-store.ts';
+import type { Registry } from '../registry/registry.ts';
+import type { Enrolments } from '../serve/enrolments.ts';
 import type { LogLevel } from '../settings/server-settings.ts';
 
 export type Log = (level: LogLevel, line: string) => void;
@@ -15,6 +19,10 @@ export interface Services {
   readonly events: EventLog;
   readonly jobs: JobEngine;
   readonly jobStore: JobStore;
+  readonly registry: Registry;
+  readonly fleet: Fleet;
+  readonly catalog: Catalog;
+  readonly enrolments: Enrolments;
   /** Answers a query of the database, or throws. */
   readonly checkDatabase: () => Promise<void>;
   /** In the text format of Prometheus. */

@@ -22,19 +22,32 @@ interface ProgressState {
   readonly elapsedMs: number;
 }
 
-/** Progress on standard error: one line redrawn on a terminal, now and then a line in a log. */
+/** What a program that started us reads of a progress: one line of JSON. */
+export interface ProgressReport {
+  readonly step: string;
+  readonly doneBytes: number;
+  readonly totalBytes: number;
+}
+
+/** Progress on standard error: one line redrawn on a terminal, now and then a line in a log; for programs, lines of JSON. */
 export function startProgress(
   totalBytes: number,
-  { stream = process.stderr, now = Date.now } = {},
+  { stream = process.stderr, now = Date.now, asJson = false } = {},
 ): Progress {
   const startMs = now();
   let title = '';
   let doneBytes = 0;
   let shownMs = startMs;
   const state = (): ProgressState => ({ title, doneBytes, totalBytes, elapsedMs: now() - startMs });
-  const show = () => {
+  const line = (): string => {
+    if (!asJson) return `${formatProgress(state())}\n`;
+    return `${JSON.stringify({ step: title, doneBytes, totalBytes } satisfies ProgressReport)}\n`;
+  };
+  const isTerminal = stream.isTTY && !asJson;
+  const showEveryMs = isTerminal || asJson ? REDRAW_MS : LOG_EVERY_MS;
+  const show = (): void => {
     shownMs = now();
-    stream.write(stream.isTTY ? `\r\u001B[K${formatProgress(state())}` : `${formatProgress(state())}\n`);
+    stream.write(isTerminal ? `\r\u001B[K${formatProgress(state())}` : line());
   };
   return {
     step(newTitle) {
@@ -43,10 +56,10 @@ export function startProgress(
     },
     update(bytes) {
       doneBytes = bytes;
-      if (now() - shownMs >= (stream.isTTY ? REDRAW_MS : LOG_EVERY_MS)) show();
+      if (now() - shownMs >= showEveryMs) show();
     },
     end() {
-      if (stream.isTTY) stream.write('\r\u001B[K');
+      if (isTerminal) stream.write('\r\u001B[K');
     },
   };
 }

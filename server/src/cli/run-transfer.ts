@@ -12,13 +12,13 @@ import {
   type TransferRequest,
   type TransferResult,
 } from '../transfer/transfer.ts';
-import { type Invocation, secondsOption } from './command.ts';
+import { choiceOption, type Invocation, secondsOption } from './command.ts';
 import { connectionToDisk } from './connection-options.ts';
 import { driverOption } from './driver-option.ts';
 import { print, printJson, printNote } from './output.ts';
 import { type Progress, startProgress } from './progress-line.ts';
 import { reconnectOption } from './reconnect-option.ts';
-import { wishesOf } from './transfer-options.ts';
+import { PROGRESS_FORMS, wishesOf } from './transfer-options.ts';
 
 /** The ends of a transfer as the user wrote them, not yet connected. */
 export interface TransferWords {
@@ -62,7 +62,10 @@ export async function runTransfer(words: TransferWords, invocation: Invocation):
         }
         proposal.plan.warnings.forEach(warn);
         await confirm(proposal, invocation);
-        progress = startProgress(proposal.steps.reduce((sum, { bytes }) => sum + bytes, 0));
+        progress = startProgress(
+          proposal.steps.reduce((sum, { bytes }) => sum + bytes, 0),
+          { asJson: choiceOption(invocation, 'progress', PROGRESS_FORMS) === 'json' },
+        );
         return true;
       },
       listener: {

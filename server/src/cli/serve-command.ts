@@ -60,12 +60,12 @@ async function runServe(invocation: Invocation): Promise<number> {
       if (LOG_LEVELS.indexOf(level) <= LOG_LEVELS.indexOf(settings.logLevel)) printNote(line);
     },
   });
-  printNote(`computers dial port ${server.port}; this server is known as ${server.hosts.join(', ')}`);
-  printNote(`the API answers at https://${server.hosts[0] ?? hostname()}:${server.port}/api/v1/`);
-  printNote(`the sockets of their disks appear in ${computersFolder()}`);
   if (server.firstToken !== undefined) {
     printNote(`the token of the administrator "admin", shown now and never again: ${server.firstToken}`);
   }
+  printNote(`computers dial port ${server.port}; this server is known as ${server.hosts.join(', ')}`);
+  printNote(`the API answers at https://${server.hosts[0] ?? hostname()}:${server.port}/api/v1/`);
+  printNote(`the sockets of their disks appear in ${computersFolder()}`);
   if (enrolmentsOf(stateFolder()).list().length === 0) {
     printNote(
       `nobody is enrolled yet; for boot media: diskferry enrol NAME --server ${hostname()}:${server.port}`,

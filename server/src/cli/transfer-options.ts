@@ -18,6 +18,7 @@ const FORMAT_OF_ENDING: Readonly<Record<string, ImageFormat>> = {
   '.vhdx': 'vhdx',
   '.vdi': 'vdi',
 };
+export const PROGRESS_FORMS = ['lines', 'json'] as const;
 const SIZE_WORDS = ['min', 'grow', 'keep'] as const;
 
 /** What all of capture, deploy and convert take. */
@@ -40,6 +41,11 @@ export const TRANSFER_OPTIONS: readonly CliOption[] = [
   { name: 'boot-proof', help: 'boot the result in QEMU on a redo log and wait for a login prompt' },
   { name: 'dry-run', help: 'show what would be done, write nothing' },
   JSON_OPTION,
+  {
+    name: 'progress',
+    value: 'FORM',
+    help: 'lines (default), or json: for programs, one object in each line',
+  },
   TIMEOUT_OPTION,
   RECONNECT_OPTION,
   ...CONNECTION_OPTIONS,

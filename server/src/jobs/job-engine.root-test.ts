@@ -7,7 +7,13 @@ import { openSqlite } from '../database/testing/each-database.ts';
 import { type PostgresServer, startPostgres } from '../database/testing/postgres-server.ts';
 import { EventLog } from '../events/event-log.ts';
 import type { Job, NewJob } from './job.ts';
-import { JobEngine, type JobEngineOptions, type JobRunner, type JobWork } from './job-engine.ts';
+import {
+  JobEngine,
+  type JobEngineOptions,
+  type JobFacts,
+  type JobRunner,
+  type JobWork,
+} from './job-engine.ts';
 import type { JobQueue, QueueLimits } from './job-queue.ts';
 import { hasEnded } from './job-states.ts';
 import { JobStore } from './job-store.ts';
@@ -49,8 +55,9 @@ class TestRunner implements JobRunner {
   readonly recovered: string[] = [];
   readonly #ends = new Map<string, PromiseWithResolvers<Record<string, unknown>>>();
 
-  check({ bad }: Readonly<Record<string, unknown>>): void {
+  async check({ bad, link }: Readonly<Record<string, unknown>>): Promise<JobFacts> {
     if (bad === true) throw new DiskferryError('BAD_SPEC', 'this cannot be done');
+    return typeof link === 'string' ? { link, computerId: 'c1' } : {};
   }
 
   run(work: JobWork): Promise<Record<string, unknown>> {
@@ -134,7 +141,7 @@ for (const [name, openPlace] of Object.entries(PLACES)) {
       work?.onProgress({ step: 'copy files', doneBytes: 2 ** 40, totalBytes: 2 ** 41 });
       work?.log('a line');
       await until(async () => (await store.get(first.id)).doneBytes === 2 ** 40);
-      const [shown] = await store.list({ state: 'running' });
+      const [shown] = await store.list({ states: ['running'] });
       assert.equal(shown?.progress.step, 'copy files');
       assert.equal(typeof shown?.progress.secondsLeft, 'number');
       runner.end(first.id).resolve({ image: 'x' });
@@ -168,7 +175,8 @@ for (const [name, openPlace] of Object.entries(PLACES)) {
       const { engine, runner, store } = await startServer(t, await openPlace(t), {
         limits: { atOnce: 3, atOncePerLink: 2 },
       });
-      for (const link of ['a', 'a', 'a', 'b', 'b']) await engine.submit(job(link, { link }));
+      for (const link of ['a', 'a', 'a', 'b', 'b'])
+        await engine.submit({ kind: 'work', spec: { name: link, link }, createdBy: 'me' });
       await until(() => runner.works.length === 3);
       // Time enough for a fourth one to come, if it did.
       await sleep(ROUNDS_MS);

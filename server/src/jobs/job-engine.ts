@@ -28,10 +28,13 @@ export interface WorkProgress {
   readonly totalBytes?: number;
 }
 
+/** What a job is about, as its runner reads it from the spec. */
+export type JobFacts = Pick<NewJob, 'computerId' | 'imageId' | 'link'>;
+
 /** Does the jobs of one kind. */
 export interface JobRunner {
   /** @throws {DiskferryError} for a spec that cannot be done: nobody needs to wait for its turn to know */
-  check(spec: Readonly<Record<string, unknown>>): void | Promise<void>;
+  check(spec: Readonly<Record<string, unknown>>): Promise<JobFacts>;
   /** @returns what the job tells when it has succeeded */
   run(work: JobWork): Promise<Readonly<Record<string, unknown>>>;
   /** Clears away what a server that died left of a job: its image in the making, its state of a computer. */
@@ -84,8 +87,7 @@ export class JobEngine {
     const { store, queue, runners } = this.#options;
     const runner = runners[job.kind];
     if (runner === undefined) throw unknownKind(job.kind, Object.keys(runners));
-    await runner.check(job.spec);
-    const row = await store.add(job);
+    const row = await store.add({ ...job, ...(await runner.check(job.spec)) });
     await this.#tell(row, 'job.queued', 'waits for its turn');
     await queue.push(row);
     return jobOf(row);

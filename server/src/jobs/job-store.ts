@@ -9,7 +9,8 @@ const DEFAULT_ATTEMPTS = 3;
 const DEFAULT_LIMIT = 100;
 
 export interface JobWishes {
-  readonly state?: JobState | undefined;
+  /** One of these. */
+  readonly states?: readonly JobState[] | undefined;
   readonly kind?: string | undefined;
   readonly computerId?: string | undefined;
   readonly imageId?: string | undefined;
@@ -75,7 +76,7 @@ export class JobStore {
   /** The newest first. */
   async list(wishes: JobWishes = {}): Promise<Job[]> {
     let query = this.#database.selectFrom('jobs').selectAll().orderBy('id', 'desc');
-    if (wishes.state !== undefined) query = query.where('state', '=', wishes.state);
+    if (wishes.states !== undefined) query = query.where('state', 'in', wishes.states);
     if (wishes.kind !== undefined) query = query.where('kind', '=', wishes.kind);
     if (wishes.computerId !== undefined) query = query.where('computerId', '=', wishes.computerId);
     if (wishes.imageId !== undefined) query = query.where('imageId', '=', wishes.imageId);

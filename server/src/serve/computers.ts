@@ -34,6 +34,8 @@ export interface Computer {
   readonly name: string;
   readonly fingerprint: string;
   readonly enrolment: Enrolment;
+  /** From where it dialled; with NAT, not its own address. */
+  readonly address: string;
   readonly link: ComputerLink;
   readonly inventory: Inventory;
   /** An NBD session that sees one export only; see `open-channel`. */
@@ -159,6 +161,7 @@ class ConnectedComputer implements Computer {
   readonly name: string;
   readonly fingerprint: string;
   readonly enrolment: Enrolment;
+  readonly address: string;
   readonly link: ComputerLink;
   inventory: Inventory;
   /** Resolves when its name is free again. */
@@ -173,6 +176,7 @@ class ConnectedComputer implements Computer {
     this.name = options.name;
     this.fingerprint = options.fingerprint;
     this.enrolment = options.enrolment;
+    this.address = options.address;
     this.link = options.link;
     this.inventory = options.inventory;
     this.#folder = join(computersFolder(options.runFolder), options.name);
@@ -203,10 +207,10 @@ class ConnectedComputer implements Computer {
   }
 
   describe(): ManagedComputer {
-    const { address, version } = this.#options;
+    const { version } = this.#options;
     return {
       name: this.name,
-      address,
+      address: this.address,
       fingerprint: this.fingerprint,
       enrolment: this.enrolment.name,
       version,

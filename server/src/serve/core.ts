@@ -8,20 +8,29 @@ import { Access } from '../access/access.ts';
 import { AuditLog } from '../access/audit-log.ts';
 import { type Api, buildApi } from '../api/api.ts';
 import type { Log } from '../api/services.ts';
+import { Catalog } from '../catalog/catalog.ts';
 import { openDatabase } from '../database/database.ts';
 import { EventLog } from '../events/event-log.ts';
-import { JobEngine, type JobRunner } from '../jobs/job-engine.ts';
+import { Fleet } from '../fleet/fleet.ts';
+import { JobEngine } from '../jobs/job-engine.ts';
 import type { JobQueue } from '../jobs/job-queue.ts';
 import { JobStore } from '../jobs/job-store.ts';
+import { captureRunner } from '../jobs/runners/capture-runner.ts';
+import { checkImageRunner } from '../jobs/runners/check-image-runner.ts';
+import { importImageRunner } from '../jobs/runners/import-image-runner.ts';
+import { deployRunner } from '../jobs/runners/deploy-runner.ts';
 import { LocalQueue } from '../jobs/local-queue.ts';
 import { SharedQueue } from '../jobs/shared-queue.ts';
 import { serverMetrics } from '../metrics/server-metrics.ts';
+import { Registry } from '../registry/registry.ts';
 import type { ServerSettings } from '../settings/server-settings.ts';
+import type { Enrolments } from './enrolments.ts';
 
 export interface CoreOptions {
   readonly settings: ServerSettings;
   readonly stateFolder: string;
-  readonly runners: Readonly<Record<string, JobRunner>>;
+  readonly runFolder: string;
+  readonly enrolments: Enrolments;
   readonly connectedComputers: () => number;
   readonly log: Log;
 }
@@ -29,6 +38,7 @@ export interface CoreOptions {
 /** What a server knows and does, without its doors. */
 export interface ServerCore {
   readonly api: Api;
+  readonly fleet: Fleet;
   /** The first administrator's token, if this start has made it: shown now and never again. */
   readonly firstToken: string | undefined;
   close(): Promise<void>;
@@ -40,21 +50,31 @@ export interface ServerCore {
  * @throws {DiskferryError} `DATABASE_FAILED`, `DATABASE_NEWER`
  */
 export async function startCore(options: CoreOptions): Promise<ServerCore> {
-  const { settings, log } = options;
+  const { settings, runFolder, log } = options;
   const database = await openDatabase(settings.database);
+  const server = serverId(options.stateFolder);
   const store = new JobStore(database);
   const [access, events] = [new Access({ database }), new EventLog(database)];
+  const catalog = new Catalog({ database, events, server });
+  const registry = await Registry.open(database, events, { inUse: (id) => jobOf(store, id) });
+  const fleet = new Fleet(registry, log);
   const jobs = new JobEngine({
     store,
     events,
     queue: queueFor(settings, log),
-    runners: options.runners,
-    serverId: serverId(options.stateFolder),
+    runners: {
+      capture: captureRunner({ catalog, registry, fleet, runFolder }),
+      deploy: deployRunner({ catalog, registry, fleet, runFolder }),
+      'check-image': checkImageRunner(catalog),
+      'import-image': importImageRunner(catalog),
+    },
+    serverId: server,
     host: hostname(),
     log: (line) => log('error', line),
   });
   try {
     const firstToken = await access.firstStart();
+    await catalog.recover();
     await jobs.start();
     const api = await buildApi({
       version: manifest.version,
@@ -63,6 +83,10 @@ export async function startCore(options: CoreOptions): Promise<ServerCore> {
       events,
       jobs,
       jobStore: store,
+      registry,
+      fleet,
+      catalog,
+      enrolments: options.enrolments,
       checkDatabase: async () => void (await sql`select 1`.execute(database)),
       metrics: serverMetrics({
         connectedComputers: options.connectedComputers,
@@ -73,6 +97,7 @@ export async function startCore(options: CoreOptions): Promise<ServerCore> {
     await events.add({ kind: 'server.started', message: `The server on ${hostname()} has started.` });
     return {
       api,
+      fleet,
       firstToken,
       close: async () => {
         await api.close();
@@ -85,6 +110,12 @@ export async function startCore(options: CoreOptions): Promise<ServerCore> {
     await database.destroy();
     throw error;
   }
+}
+
+/** Why a computer is in use, in a few words. */
+async function jobOf(store: JobStore, computerId: string): Promise<string | undefined> {
+  const [job] = await store.list({ computerId, states: ['queued', 'paused', 'running'], limit: 1 });
+  return job && `the ${job.kind} job ${job.id}`;
 }
 
 function queueFor({ database, jobsAtOnce, jobsAtOncePerLink }: ServerSettings, log: Log): JobQueue {

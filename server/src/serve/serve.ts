@@ -10,7 +10,7 @@ import { loadOrCreateAuthority } from './authority.ts';
 import { Channels } from './channels.ts';
 import { startClientGate } from './client-gate.ts';
 import { Computers } from './computers.ts';
-import { startCore } from './core.ts';
+import { type ServerCore, startCore } from './core.ts';
 import { Enrolments } from './enrolments.ts';
 import { listComputers } from './local-client.ts';
 import { startLocalInterface } from './local-interface.ts';
@@ -75,13 +75,15 @@ export async function startServer(options: ServeOptions): Promise<ImagingServer>
     onConnected: (computer) => {
       void dropRevoked();
       void grants.restore(computer);
+      void core.fleet.attend(computer);
     },
   });
   const grants = new WriteGrants(computers, { runFolder, graceMs: options.grantGraceMs });
-  const core = await startCore({
+  const core: ServerCore = await startCore({
     settings,
     stateFolder,
-    runners: {},
+    runFolder,
+    enrolments,
     connectedComputers: () => computers.list().length,
     log,
   });

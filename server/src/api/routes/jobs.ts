@@ -55,8 +55,10 @@ export function addJobRoutes(app: Router, { jobs, jobStore }: Services): void {
         response: { 200: Type.Array(JOB), '4xx': PROBLEM },
       },
     },
-    async ({ query: { computer, image, ...wishes } }) =>
-      jobStore.list({ ...wishes, computerId: computer, imageId: image }),
+    async ({ query: { state, computer, image, ...wishes } }) => {
+      const states = state === undefined ? undefined : [state];
+      return jobStore.list({ ...wishes, states, computerId: computer, imageId: image });
+    },
   );
 
   app.post(

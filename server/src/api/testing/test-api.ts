@@ -1,15 +1,22 @@
 import { createServer, type Server } from 'node:http';
+import { mkdtempSync, rmSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { sql } from 'kysely';
 import { Access } from '../../access/access.ts';
 import { AuditLog } from '../../access/audit-log.ts';
+import { Catalog } from '../../catalog/catalog.ts';
 import type { Database } from '../../database/database.ts';
 import { openSqlite } from '../../database/testing/each-database.ts';
 import { EventLog } from '../../events/event-log.ts';
+import { Fleet } from '../../fleet/fleet.ts';
 import { JobEngine, type JobRunner } from '../../jobs/job-engine.ts';
 import { JobStore } from '../../jobs/job-store.ts';
 import { LocalQueue } from '../../jobs/local-queue.ts';
+import { Registry } from '../../registry/registry.ts';
+import { Enrolments } from '../../serve/enrolments.ts';
 import { type Api, buildApi } from '../api.ts';
 import type { Services } from '../services.ts';
 
@@ -42,7 +49,7 @@ export interface Answer {
 
 /** Ends when it is told to by the test. */
 export const SLOW: JobRunner = {
-  check: () => {},
+  check: async () => ({}),
   run: ({ signal }) =>
     new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason as Error))),
 };
@@ -59,12 +66,14 @@ export async function startTestApi(t: TestContext): Promise<TestApi> {
     store: jobStore,
     events,
     queue: new LocalQueue({ atOnce: 1, atOncePerLink: 1 }),
-    runners: { slow: SLOW, quick: { check: () => {}, run: async () => ({ answer: 42 }) } },
+    runners: { slow: SLOW, quick: { check: async () => ({}), run: async () => ({ answer: 42 }) } },
     serverId: 'test',
     host: 'test',
     log: () => {},
   });
   await jobs.start();
+  const registry = await Registry.open(database, events);
+  const state = mkdtempSync(join(tmpdir(), 'diskferry-api-'));
   const services: Services = {
     version: '1.2.3',
     access,
@@ -72,6 +81,10 @@ export async function startTestApi(t: TestContext): Promise<TestApi> {
     events,
     jobs,
     jobStore,
+    registry,
+    fleet: new Fleet(registry, () => {}),
+    catalog: new Catalog({ database, events, server: 'test' }),
+    enrolments: new Enrolments(join(state, 'enrolments')),
     checkDatabase: async () => void (await sql`select 1`.execute(database)),
     metrics: async () => 'diskferry_test 1\n',
     log: () => {},
@@ -83,6 +96,7 @@ export async function startTestApi(t: TestContext): Promise<TestApi> {
     await jobs.stop();
     await api.close();
     await closed(server);
+    rmSync(state, { recursive: true });
   });
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
   const token = (await access.firstStart()) ?? '';

@@ -1,0 +1,29 @@
+import { DiskferryError } from '@diskferry/system/errors';
+import { Type } from 'typebox';
+import type { Catalog } from '../../catalog/catalog.ts';
+import { titleOf } from '../../catalog/image.ts';
+import type { JobRunner } from '../job-engine.ts';
+import { readSpec } from './spec.ts';
+
+const SPEC = Type.Object({ image: Type.String({ description: 'id' }) }, { additionalProperties: false });
+
+/** Compares an image of the catalog with its checksum. */
+export function checkImageRunner(catalog: Catalog): JobRunner {
+  return {
+    async check(spec) {
+      return { imageId: (await catalog.get(readSpec(SPEC, spec).image)).id };
+    },
+    async run({ job, signal, onProgress }) {
+      onProgress({ step: 'read the image' });
+      const image = await catalog.check(readSpec(SPEC, job.spec).image, {
+        signal,
+        onProgress: (doneBytes, totalBytes) => onProgress({ doneBytes, totalBytes }),
+      });
+      if (image.state === 'ready') return { imageId: image.id, sha256: image.sha256 };
+      throw new DiskferryError(
+        'IMAGE_BAD',
+        `the image ${titleOf(image)} is ${image.state}: ${image.problem ?? ''}`,
+      );
+    },
+  };
+}

@@ -1,0 +1,82 @@
+import { type Static, Type } from 'typebox';
+import type { Catalog } from '../../catalog/catalog.ts';
+import { titleOf } from '../../catalog/image.ts';
+import { linkOf } from '../../fleet/fleet.ts';
+import type { JobRunner, JobWork } from '../job-engine.ts';
+import { AFTERWARDS, chooseDisk, type ComputerWorkOptions, withComputer } from './computer-work.ts';
+import { runDiskferry } from './run-diskferry.ts';
+import { readSpec } from './spec.ts';
+
+const SPEC = Type.Object(
+  {
+    image: Type.String({
+      description: 'id, or name and version such as "web:3", or name for its latest version',
+    }),
+    computer: Type.String({ description: 'id or name' }),
+    disk: Type.Optional(Type.String({ description: 'such as "sda"; the only one if absent' })),
+    overwrite: Type.Optional(
+      Type.Boolean({ description: 'what is on the disk may be lost; refused otherwise' }),
+    ),
+    mode: Type.Optional(Type.Enum(['files', 'blocks', 'sectors'])),
+    verify: Type.Optional(Type.Boolean()),
+    afterwards: Type.Optional(Type.Enum(AFTERWARDS, { description: 'default: local-disk' })),
+  },
+  { additionalProperties: false },
+);
+
+export interface DeployRunnerOptions extends ComputerWorkOptions {
+  readonly catalog: Catalog;
+}
+
+/** Deploys an image of the catalog onto a disk of a computer. */
+export function deployRunner(options: DeployRunnerOptions): JobRunner {
+  const { catalog, registry } = options;
+  return {
+    async check(spec) {
+      const { computer, image } = readSpec(SPEC, spec);
+      const [{ id, address }, { id: imageId }] = [
+        await registry.get(computer),
+        await findImage(catalog, image),
+      ];
+      const link = linkOf(address);
+      return { computerId: id, imageId, ...(link === undefined ? {} : { link }) };
+    },
+    run: (work) => deploy(options, work, readSpec(SPEC, work.job.spec)),
+    recover: async ({ id }) => catalog.release({ kind: 'job', id }),
+  };
+}
+
+async function deploy(
+  options: DeployRunnerOptions,
+  work: JobWork,
+  spec: Static<typeof SPEC>,
+): Promise<Readonly<Record<string, unknown>>> {
+  const { catalog, registry } = options;
+  const { id: computerId } = await registry.get(spec.computer);
+  const holder = { kind: 'job', id: work.job.id };
+  const image = await catalog.hold((await findImage(catalog, spec.image)).id, holder);
+  try {
+    const { afterwards = 'local-disk' } = spec;
+    // A disk that is half written has no system.
+    const computerWork = { computerId, afterwards, hasSystemWhenFailed: false };
+    return await withComputer(options, work, computerWork, async (computer) => {
+      const disk = chooseDisk(computer, spec.disk);
+      const words = [
+        '--mode',
+        spec.mode ?? 'files',
+        ...(spec.overwrite ? ['--yes'] : []),
+        ...(spec.verify ? ['--verify'] : []),
+      ];
+      await runDiskferry(['deploy', image.path, `${disk}@${computer.name}`, ...words], work, options.runFolder);
+      return { imageId: image.id, image: titleOf(image), computerId, disk };
+    });
+  } finally {
+    await catalog.release(holder);
+  }
+}
+
+const ID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+
+async function findImage(catalog: Catalog, idOrTitle: string): Promise<{ readonly id: string }> {
+  return ID.test(idOrTitle) ? catalog.get(idOrTitle) : catalog.find(idOrTitle);
+}

@@ -1,0 +1,61 @@
+import { join } from 'node:path';
+import { DiskferryError } from '@diskferry/system/errors';
+import { CommandError, run } from '@diskferry/system/run';
+import type { ProgressReport } from '../../cli/progress-line.ts';
+import type { JobWork } from '../job-engine.ts';
+
+const DISKFERRY = join(import.meta.dirname, '../../../bin/diskferry.js');
+
+/**
+ * Does a transfer by a diskferry of its own, which holds mounts and devices in a session of its own: it ends, and gives
+ * them back, when it is told to, and also when this server is killed (prctl(2), PR_SET_PDEATHSIG).
+ *
+ * @param words as on the command line
+ * @param runFolder that of this server, by which the other one finds its computers
+ * @returns what it prints with `--json`
+ * @throws {DiskferryError} with its code and its sentence; the reason of the signal
+ */
+export async function runDiskferry(
+  words: readonly string[],
+  { signal, onProgress, log }: JobWork,
+  runFolder: string,
+): Promise<Readonly<Record<string, unknown>>> {
+  const command = [process.execPath, DISKFERRY, ...words, '--json', '--progress', 'json'];
+  try {
+    const { stdout } = await run(['setpriv', '--pdeathsig', 'TERM', '--', ...command], {
+      signal,
+      env: { DISKFERRY_RUN: runFolder },
+      // It answers SIGTERM by giving back what it holds, which may take long where a disk does not answer.
+      graceMs: GRACE_MS,
+      onErrorLine: (line) => {
+        const report = reportOf(line);
+        if (report === undefined) log(line);
+        else onProgress(report);
+      },
+    });
+    return JSON.parse(stdout) as Record<string, unknown>;
+  } catch (error) {
+    signal.throwIfAborted();
+    throw error instanceof CommandError ? failureOf(error) : error;
+  }
+}
+
+/** How long a transfer may take to give back what it holds, in ms. */
+const GRACE_MS = 90_000;
+
+function reportOf(line: string): ProgressReport | undefined {
+  if (!line.startsWith('{')) return undefined;
+  try {
+    return JSON.parse(line) as ProgressReport;
+  } catch {
+    return undefined;
+  }
+}
+
+/** What it said itself is better than what its exit code says. */
+function failureOf(error: CommandError): DiskferryError {
+  const [, code, message] =
+    /"error":\s*\{\s*"code":\s*("[^"]*"),\s*"message":\s*("(?:[^"\\]|\\.)*")/.exec(error.stdout) ?? [];
+  if (code === undefined || message === undefined) return error;
+  return new DiskferryError(JSON.parse(code) as string, JSON.parse(message) as string, { cause: error });
+}
