@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { inventoryOf, type MadeUpComputer, office } from './testing/inventories.ts';
+import { recorded } from './testing/recorded.ts';
 import { type Trait, traitsOf, traitsOfBoot } from './traits.ts';
 
 const UUID = '4c4c4544-0058-4b10-8032-b7c04f000001';
@@ -77,4 +78,17 @@ test('a machine that asks for its boot loader has the traits that its inventory 
   for (const trait of boot)
     assert.ok(known.some((other) => other.kind === trait.kind && other.value === trait.value));
   assert.equal(boot.length, 3);
+});
+
+test('of a real machine with a USB card and a USB disk, what is built in identifies', () => {
+  assert.deepEqual(traitsOf(recorded('qemu-q35-usb-nic')), [
+    { kind: 'uuid', value: '5d4e3f8b-7b6c-804a-9192-a3b4c5d6e7f8' },
+    { kind: 'mac', value: '52:54:00:4a:11:05' },
+    { kind: 'disk', value: 'naa.5000c50015ea71aa' },
+  ]);
+  // Nobody has set anything here but the address of the card and the number of the second disk.
+  assert.deepEqual(
+    traitsOf(recorded('qemu-q35-bios')).map(({ value }) => value),
+    ['52:54:00:4a:11:02', '/data-1'],
+  );
 });

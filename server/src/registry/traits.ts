@@ -1,7 +1,7 @@
 import type { DiskInfo, Inventory, NicInfo } from '@diskferry/protocol/inventory';
 import type { MachineFacts } from '../pxe/boot-decision.ts';
 import { isIdentifyingMac } from './bad-values/macs.ts';
-import { isIdentifyingSerial } from './bad-values/serials.ts';
+import { isIdentifyingSerial, isIdentifyingWwn } from './bad-values/serials.ts';
 import { bothByteOrders, isIdentifyingUuid } from './bad-values/uuids.ts';
 
 /**
@@ -108,7 +108,7 @@ function macTrait(mac: string): Trait[] {
 }
 
 function diskTrait({ wwn, model, serial }: DiskInfo): Trait[] {
-  if (wwn !== undefined && isIdentifyingSerial(wwn)) return [{ kind: 'disk', value: normalise(wwn) }];
+  if (wwn !== undefined && isIdentifyingWwn(wwn)) return [{ kind: 'disk', value: normalise(wwn) }];
   if (serial === undefined || !isIdentifyingSerial(serial)) return [];
   return [{ kind: 'disk', value: `${normalise(model ?? '')}/${normalise(serial)}` }];
 }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { isIdentifyingMac } from './macs.ts';
-import { isIdentifyingSerial } from './serials.ts';
+import { isIdentifyingSerial, isIdentifyingWwn } from './serials.ts';
 import { bothByteOrders, isIdentifyingUuid } from './uuids.ts';
 
 test('UUIDs that makers ship many times identify nothing, in either byte order', () => {
@@ -58,6 +58,21 @@ test('texts that stand where a serial number should identify nothing', () => {
   }
   for (const serial of ['7XK2J5J', '1234ABCD', 'PF0123456', '1011A', 'S3Z8NB0K123456']) {
     assert.equal(isIdentifyingSerial(serial), true, serial);
+  }
+});
+
+test('world wide names that makers have not set identify nothing', () => {
+  for (const wwn of [
+    'eui.0000000000000000',
+    'eui.0100000000000000',
+    '0xffffffffffffffff',
+    't10.ATA QEMU HARDDISK QM00001',
+    '',
+  ]) {
+    assert.equal(isIdentifyingWwn(wwn), false, wwn);
+  }
+  for (const wwn of ['naa.5000c50015ea71aa', '0x5002538e40a1b2c3', 'eui.6479a7fffec0ffee0025385b71b01234']) {
+    assert.equal(isIdentifyingWwn(wwn), true, wwn);
   }
 });
 

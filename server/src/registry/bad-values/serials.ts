@@ -57,3 +57,17 @@ export function isIdentifyingSerial(text: string): boolean {
   if (serial === '' || KNOWN.has(serial.toLowerCase())) return false;
   return !PATTERNS.some((pattern) => pattern.test(serial));
 }
+
+/** "naa.5002538e40a1b2c3", "eui.0025385b71b01234", "0x5002538e40a1b2c3". */
+const WWN = /^(?:naa\.|eui\.|0x)?([0-9a-f]{16,32})$/i;
+/**
+ * All ones, or no more than one digit: disks whose makers have set no name; Linux lists models of which it knows
+ * (NVME_QUIRK_BOGUS_NID in drivers/nvme/host/pci.c).
+ */
+const NO_NAME = /^(0*[0-9a-f]?0*|f+)$/i;
+
+/** Whether the text is a world wide name that tells disks apart. */
+export function isIdentifyingWwn(text: string): boolean {
+  const digits = WWN.exec(text.trim())?.[1];
+  return digits !== undefined && !NO_NAME.test(digits);
+}

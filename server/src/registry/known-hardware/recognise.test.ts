@@ -1,16 +1,9 @@
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { test } from 'node:test';
-import { type DeviceInfo, type Inventory, readInventory } from '@diskferry/protocol/inventory';
+import type { DeviceInfo } from '@diskferry/protocol/inventory';
 import { inventoryOf, type MadeUpComputer, office } from '../testing/inventories.ts';
+import { recorded } from '../testing/recorded.ts';
 import { KNOWN_HARDWARE, recogniseHardware } from './recognise.ts';
-
-/** Recorded with `diskferry inventory --json` from our client in QEMU 7.2 of Debian 12. */
-function recorded(name: string): Inventory {
-  const text = readFileSync(join(import.meta.dirname, `../testing/${name}.json`), 'utf8');
-  return readInventory(JSON.parse(text), name);
-}
 
 function recognised(computer: MadeUpComputer): string | undefined {
   return recogniseHardware(inventoryOf(computer))?.id;
@@ -29,7 +22,7 @@ test('machines of QEMU are recognised by what they say', () => {
 });
 
 test('all disk controllers and cards of the recorded machines are in their data file', () => {
-  for (const name of ['qemu-i440fx-bios', 'qemu-q35-bios', 'qemu-q35-uefi']) {
+  for (const name of ['qemu-i440fx-bios', 'qemu-q35-bios', 'qemu-q35-uefi', 'qemu-q35-usb-nic']) {
     const inventory = recorded(name);
     const known = recogniseHardware(inventory);
     const parts = [...known!.storage, ...known!.network].map(({ id }) => id);
