@@ -30,6 +30,16 @@ function vmdk(description: string, capacity = 20480n, start = 1n): Buffer {
   return head([0, 'KDMV'], [12, le(capacity)], [28, le(start)], [36, le(20n)], [512, description]);
 }
 
+/** Blocks of 512 KiB begin at 512 KiB. */
+function vdi(type: number, blocks: number): Buffer {
+  const numbers = [type, 512 * 1024, 512 * 1024, blocks].map((value) => le(BigInt(value)).subarray(0, 4));
+  const places = [0x4c, 0x158, 0x178, 0x184];
+  return head(
+    [0x40, '\x7f\x10\xda\xbe'],
+    ...numbers.map((bytes, index) => [places[index] ?? 0, bytes] as const),
+  );
+}
+
 function refusalIn(bytes: Buffer, size = SIZE): string {
   const recognised = recogniseImage(bytes, size);
   assert.ok('refusal' in recognised, JSON.stringify(recognised));
@@ -43,7 +53,8 @@ test('formats are recognised by their first bytes', () => {
     [vmdk(DESCRIPTION), 'vmdk'],
     [vmdk(DESCRIPTION.replace('monolithicSparse', 'streamOptimized')), 'vmdk'],
     [head([0, 'vhdxfile']), 'vhdx'],
-    [head([0x40, '\x7f\x10\xda\xbe']), 'vdi'],
+    [vdi(1, 0), 'vdi'],
+    [vdi(2, 1), 'vdi'],
     [head([510, '\x55\xaa']), 'raw'],
     [Buffer.alloc(512), 'raw'],
   ] as const;
@@ -96,6 +107,13 @@ test('a VMDK that needs another file is refused, wherever it says so', () => {
   );
   assert.match(refusalIn(vmdk(`${DESCRIPTION}RW 1 FLAT "/etc/shadow" 0\n`)), /in 2 files/);
   assert.match(refusalIn(vmdk(DESCRIPTION).subarray(0, 60)), /cut short/);
+});
+
+test('a VDI that needs another file, or is cut short, is refused', () => {
+  assert.match(refusalIn(vdi(4, 0)), /backing file/);
+  assert.match(refusalIn(vdi(1, 2)), /cut short: it has 1048576 bytes, by its header it has 1572864/);
+  assert.match(refusalIn(vdi(1, 1), SIZE - 1), /cut short/);
+  assert.match(refusalIn(vdi(1, 0).subarray(0, 0x180)), /cut short/);
 });
 
 test('what is said to be raw is taken as it is, whatever is on it', () => {

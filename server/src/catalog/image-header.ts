@@ -84,9 +84,10 @@ export function refusalOf(head: Buffer, size: number, format: ImageFormat): stri
       return size % SECTOR === 0
         ? undefined
         : `it is no disk: ${size} bytes are no whole number of sectors, and no format of images is recognised`;
-    // QEMU opens no other file for these: it refuses images that have a parent.
-    case 'vhdx':
     case 'vdi':
+      return refuseVdi(head, size);
+    // QEMU opens no other file for it: it refuses one that has a parent.
+    case 'vhdx':
       return undefined;
   }
 }
@@ -137,6 +138,21 @@ function refuseVmdk(head: Buffer): string | undefined {
   if (!ONE_FILE.has(kind)) return `it is a VMDK of the kind ${JSON.stringify(kind)}; ${REFERS}`;
   const extents = description.match(/^\s*(RW|RDONLY|NOACCESS)\s+\d+/gm) ?? [];
   return extents.length === 1 ? undefined : `its data is in ${extents.length} files; ${REFERS}`;
+}
+
+/** VirtualBox, VDICore.h, "VDIHEADER1" behind the signature and version: little-endian, in bytes. */
+const VDI = { type: 0x4c, dataOffset: 0x158, blockSize: 0x178, blocksAllocated: 0x184 } as const;
+const VDI_HEADER_BYTES = 0x188;
+/** Dynamic and fixed; the others need another file. */
+const VDI_WHOLE = [1, 2];
+
+function refuseVdi(head: Buffer, size: number): string | undefined {
+  if (head.length < VDI_HEADER_BYTES) return 'it is cut short: its header is not whole';
+  if (!VDI_WHOLE.includes(head.readUInt32LE(VDI.type))) return `it has a backing file; ${REFERS}`;
+  // qemu-img check looks at the table of blocks, and not whether they are there.
+  const blocks = head.readUInt32LE(VDI.blocksAllocated) * head.readUInt32LE(VDI.blockSize);
+  const end = head.readUInt32LE(VDI.dataOffset) + blocks;
+  return size >= end ? undefined : `it is cut short: it has ${size} bytes, by its header it has ${end}`;
 }
 
 function hex(text: string): string {

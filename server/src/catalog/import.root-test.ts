@@ -261,6 +261,20 @@ describeOnEachDatabase('an import', (open) => {
     assert.deepEqual(await eventKinds(), ['location.added', 'image.abandoned', 'image.abandoned']);
   });
 
+  for (const format of ['qcow2', 'vmdk', 'vhdx', 'vdi'] as const satisfies ImageFormat[]) {
+    test(`${format}: an image whose end is missing is refused`, async (t) => {
+      const { catalog, location, makeFile, files } = await openTestCatalog(t, await open(t));
+      const file = await makeFile(`cut.${format}`, format);
+      const path = join(location.folder, file);
+      truncateSync(path, statSync(path).size - 100_000);
+      await assert.rejects(
+        catalog.import({ name: 'x', from: { locationId: location.id, file } }),
+        ({ code }: { code?: string }) => code === 'IMAGE_DAMAGED' || code === 'IMAGE_REFUSED',
+      );
+      assert.deepEqual(files(), [file]);
+    });
+  }
+
   test('an image that a machine writes to is refused', async (t) => {
     const { catalog, location, folder, makeFile } = await openTestCatalog(t, await open(t));
     const file = await makeFile('busy.qcow2');

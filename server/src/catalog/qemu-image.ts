@@ -3,12 +3,13 @@ import { join } from 'node:path';
 import { tableSectorSize } from '@diskferry/server-adapter/partitions/table-sector-size';
 import { explainImageFailure, ImageError } from '@diskferry/server-adapter/image/image-error';
 import type { ImageFormat } from '@diskferry/server-adapter/simulated-disk';
-import { type Command, run, runJson } from '@diskferry/system/run';
+import { type Command, CommandError, run, runJson } from '@diskferry/system/run';
 import { openSession } from '@diskferry/system/session';
 import { requireTools } from '@diskferry/system/tools';
+import { formatBytes } from '@diskferry/system/units';
 
 /** A forged image must not take the memory of the server, in bytes of address space. */
-const LIMIT = `--as=${2 * 1024 ** 3}`;
+const MEMORY_LIMIT = 2 * 1024 ** 3;
 /** To read a header takes no time worth mentioning; to check the tables of a large image, minutes. */
 const INFO_TIMEOUT_MS = 60_000;
 const CHECK_TIMEOUT_MS = 3_600_000;
@@ -35,7 +36,7 @@ interface QemuInfo {
  * Reads what an image says of itself, and checks its structure where its format has one. It must have passed
  * `recogniseImage`: qemu-img would open other files that are named in it.
  *
- * @throws {ImageError} `IMAGE_DAMAGED`, `IMAGE_IN_USE` or `IMAGE_FORMAT`
+ * @throws {ImageError} `IMAGE_DAMAGED`, `IMAGE_IN_USE`, `IMAGE_FORMAT` or `IMAGE_SIZE`
  */
 export async function examineImage(
   path: string,
@@ -53,7 +54,7 @@ export async function examineImage(
 async function withLimits<T>(path: string, words: readonly string[], signal?: AbortSignal): Promise<T> {
   requireTools(['prlimit', 'qemu-img']);
   return runJson<T>(limited(words), { signal, timeoutMs: INFO_TIMEOUT_MS }).catch((error: unknown) => {
-    throw explainImageFailure(path, error);
+    throw explain(path, error);
   });
 }
 
@@ -63,12 +64,24 @@ async function checkStructure(path: string, format: ImageFormat, signal?: AbortS
     timeoutMs: CHECK_TIMEOUT_MS,
     okExitCodes: CHECK_OK,
   }).catch((error: unknown) => {
-    throw explainImageFailure(path, error);
+    throw explain(path, error);
   });
 }
 
 function limited(words: readonly string[]): Command {
-  return ['prlimit', LIMIT, 'qemu-img', ...words];
+  return ['prlimit', `--as=${MEMORY_LIMIT}`, 'qemu-img', ...words];
+}
+
+/** A check that our own limit ends says nothing of the image: it needs two bytes for each 64 KiB of a qcow2. */
+function explain(path: string, error: unknown): unknown {
+  if (!(error instanceof CommandError) || !/Cannot allocate memory/.test(error.stderr)) {
+    return explainImageFailure(path, error);
+  }
+  return new ImageError(
+    'IMAGE_SIZE',
+    `the image ${path} is too large to be checked with ${formatBytes(MEMORY_LIMIT)} of memory`,
+    { cause: error },
+  );
 }
 
 /**
@@ -91,7 +104,7 @@ export async function sectorSizeOf(
     signal,
     timeoutMs: INFO_TIMEOUT_MS,
   }).catch((error: unknown) => {
-    throw explainImageFailure(path, error);
+    throw explain(path, error);
   });
   await using file = await open(start.path, 'r');
   const read = async (offset: number, bytes: Uint8Array): Promise<void> => {
