@@ -2,8 +2,10 @@ import { basename } from 'node:path';
 import type { DeviceInfo } from '@diskferry/protocol/inventory';
 import { listFolder, readAttribute, resolveLink } from '../sysfs.ts';
 
+type Describe = (folder: string) => Omit<DeviceInfo, 'bus'> | undefined;
+
 /** How the devices of a bus say what they are; undefined for what cannot be read. */
-const BUSES: Readonly<Record<string, (folder: string) => Omit<DeviceInfo, 'bus'> | undefined>> = {
+const BUSES: Readonly<Record<string, Describe>> = {
   pci: describePci,
   vmbus: (folder) => idFrom(readAttribute(folder, 'class_id')?.replaceAll(/[{}]/g, '')),
   // A modalias such as "xen:vbd".
@@ -11,20 +13,35 @@ const BUSES: Readonly<Record<string, (folder: string) => Omit<DeviceInfo, 'bus'>
 };
 
 /**
- * The devices of the computer's buses, in the order of their addresses. Those of a dock are left out: they come and go,
- * and say nothing of the computer.
+ * Reads the devices of the computer's buses, in the order of their addresses. What a device is, is read once, because there
+ * are hundreds in a large server and this is called every few seconds; its driver may come later. Those of a dock are left
+ * out: they come and go, and say nothing of the computer.
  */
-export function readDevices(sysRoot = '/sys'): DeviceInfo[] {
-  return Object.entries(BUSES).flatMap(([bus, describe]) =>
-    listFolder(`${sysRoot}/bus/${bus}/devices`)
-      .toSorted()
-      .map((name) => `${sysRoot}/bus/${bus}/devices/${name}`)
-      .filter((folder) => readAttribute(folder, 'removable') !== 'removable')
-      .flatMap((folder) => {
-        const device = describe(folder);
-        return device === undefined ? [] : [{ bus, ...device, ...driverOf(folder) }];
-      }),
-  );
+export function deviceReader(sysRoot = '/sys'): () => DeviceInfo[] {
+  let known: ReadonlyMap<string, DeviceInfo | undefined> = new Map();
+  return () => {
+    // Whose folder is gone is forgotten: the next device at its address may be another one.
+    known = new Map(
+      Object.entries(BUSES).flatMap(([bus, describe]) =>
+        listFolder(`${sysRoot}/bus/${bus}/devices`)
+          .toSorted()
+          .map((name) => `${sysRoot}/bus/${bus}/devices/${name}`)
+          .map(
+            (folder) =>
+              [folder, known.has(folder) ? known.get(folder) : identify(bus, folder, describe)] as const,
+          ),
+      ),
+    );
+    return [...known].flatMap(([folder, device]) =>
+      device === undefined ? [] : [{ ...device, ...driverOf(folder) }],
+    );
+  };
+}
+
+function identify(bus: string, folder: string, describe: Describe): DeviceInfo | undefined {
+  if (readAttribute(folder, 'removable') === 'removable') return undefined;
+  const identity = describe(folder);
+  return identity === undefined ? undefined : { bus, ...identity };
 }
 
 function describePci(folder: string): Omit<DeviceInfo, 'bus'> | undefined {

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import type { Inventory } from '@diskferry/protocol/inventory';
 import type { DiskList } from '../disks/disk-list.ts';
 import { readComputer } from './computer.ts';
-import { readDevices } from './devices.ts';
+import { deviceReader } from './devices.ts';
 import { parseMemoryBytes } from './memory.ts';
 import { readNics } from './nics.ts';
 import { parseProcessors } from './processors.ts';
@@ -17,10 +17,11 @@ export function inventoryReader(listDisks: DiskList): () => Inventory {
     processors: parseProcessors(readFileSync('/proc/cpuinfo', 'utf8')),
     memoryBytes: parseMemoryBytes(readFileSync('/proc/meminfo', 'utf8')),
   };
+  const listDevices = deviceReader();
   return () => ({
     ...lasting,
     nics: readNics(),
     disks: listDisks().map(({ info }) => info),
-    devices: readDevices(),
+    devices: listDevices(),
   });
 }
