@@ -1,12 +1,6 @@
 import { mkdirSync } from 'node:fs';
 import { dirname } from 'node:path';
-import {
-  CamelCasePlugin,
-  type Dialect,
-  Kysely,
-  PostgresDialect,
-  SqliteDialect,
-} from 'kysely';
+import { CamelCasePlugin, type Dialect, Kysely, PostgresDialect, SqliteDialect } from 'kysely';
 import { DiskferryError, messageOf, UsageError } from '@diskferry/system/errors';
 import { migrateToLatest } from './migrate.ts';
 import { openPostgresPool } from './postgres-pool.ts';

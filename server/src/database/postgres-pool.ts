@@ -22,8 +22,9 @@ export function openPostgresPool(url: string): Pool {
     application_name: 'diskferry',
     types: { getTypeParser: parserOf },
   });
-  // An idle connection that PostgreSQL ends (a restart) is replaced at the next query, which tells if that fails.
+  // A connection that PostgreSQL ends (a restart) is replaced at the next query; a query on it tells of it by itself.
   pool.on('error', () => {});
+  pool.on('connect', (client) => client.on('error', () => {}));
   return pool;
 }
 

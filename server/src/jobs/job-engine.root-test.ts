@@ -57,7 +57,7 @@ class TestRunner implements JobRunner {
 
   async check({ bad, link }: Readonly<Record<string, unknown>>): Promise<JobFacts> {
     if (bad === true) throw new DiskferryError('BAD_SPEC', 'this cannot be done');
-    return typeof link === 'string' ? { link, computerId: 'c1' } : {};
+    return typeof link === 'string' ? { link } : {};
   }
 
   run(work: JobWork): Promise<Record<string, unknown>> {
@@ -188,6 +188,23 @@ for (const [name, openPlace] of Object.entries(PLACES)) {
         await until(() => runner.works.length > count);
       }
       assert.deepEqual(runner.begun.toSorted(), ['a', 'a', 'a', 'b', 'b']);
+    });
+
+    test('two jobs of one computer run one after the other', async (t) => {
+      const { engine, runner, store } = await startServer(t, await openPlace(t), {
+        limits: { atOnce: 3, atOncePerLink: 3 },
+      });
+      const first = await engine.submit(job('first', { computerId: 'c1' }));
+      await until(() => runner.works.length === 1);
+      await engine.submit(job('second', { computerId: 'c1' }));
+      await engine.submit(job('elsewhere', { computerId: 'c2' }));
+      await until(() => runner.works.length === 2);
+      await sleep(ROUNDS_MS);
+      assert.deepEqual(runner.begun, ['first', 'elsewhere']);
+      runner.end(first.id).resolve({});
+      await until(() => runner.works.length === 3);
+      assert.deepEqual(runner.begun, ['first', 'elsewhere', 'second']);
+      assert.equal((await store.inState('running')).length, 2);
     });
 
     test('what waits can be paused, resumed and cancelled; what runs is ended first; what cannot be is said', async (t) => {

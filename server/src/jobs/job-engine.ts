@@ -13,6 +13,10 @@ const BEAT_MS = 1_000;
 /** A server that has not been seen for so long is dead, in ms. */
 const DEAD_AFTER_MS = 30_000;
 
+/** A job whose computer another job works on is looked at again after this time, in ms. */
+const BUSY_MS = 2_000;
+const NOTHING_DONE = { step: null, doneBytes: 0, totalBytes: 0 };
+
 /** What a runner has while it works. */
 export interface JobWork {
   readonly job: Job;
@@ -37,7 +41,7 @@ export interface JobRunner {
   check(spec: Readonly<Record<string, unknown>>): Promise<JobFacts>;
   /** @returns what the job tells when it has succeeded */
   run(work: JobWork): Promise<Readonly<Record<string, unknown>>>;
-  /** Clears away what a server that died left of a job: its image in the making, its state of a computer. */
+  /** Clears away what a server that died left of a job: an image in the making, the state of a computer. */
   recover?(job: Job): Promise<void>;
 }
 
@@ -143,46 +147,49 @@ export class JobEngine {
   }
 
   async #take(id: string): Promise<void> {
-    const { store, serverId, log } = this.#options;
-    if (this.#stopped.signal.aborted) return;
+    const { store, queue, serverId, log } = this.#options;
+    if (this.#stopped.signal.aborted || this.#running.has(id)) return;
+    const controller = new AbortController();
+    // Before the database says that it runs: what runs there and not here was lost.
+    this.#running.set(id, controller);
     try {
       const waiting = await store.get(id);
-      const attempt = waiting.attempt + 1;
-      const begun = { serverId, attempt, startedAt: now(), step: null, doneBytes: 0, totalBytes: 0 };
-      const row = await store.change(id, 'start', begun);
+      const begun = { serverId, attempt: waiting.attempt + 1, startedAt: now(), ...NOTHING_DONE };
+      const row = await store.start(id, begun);
+      if (row === 'busy') await queue.push({ ...waiting, startAfter: soon() });
       // Paused or cancelled meanwhile, or another server has it.
-      if (row !== undefined) await this.#run(row);
+      else if (row !== undefined) await this.#run(row, controller.signal);
     } catch (error) {
-      // The job keeps its state, and is recovered by whoever finds it.
+      // The database is away: the job keeps its state, and is recovered when it is back.
       log(`job ${id}: ${messageOf(error)}`);
+    } finally {
+      this.#running.delete(id);
     }
   }
 
-  async #run(row: JobRow): Promise<void> {
+  async #run(row: JobRow, signal: AbortSignal): Promise<void> {
     const { store, runners } = this.#options;
-    const controller = new AbortController();
-    this.#running.set(row.id, controller);
     const writer = new ProgressWriter(store, row.id);
+    let result: Readonly<Record<string, unknown>>;
     try {
       await this.#tell(row, 'job.started', `was begun (attempt ${row.attempt} of ${row.maxAttempts})`);
       const runner = runners[row.kind];
       if (runner === undefined) throw unknownKind(row.kind, Object.keys(runners));
-      const result = await runner.run({
+      result = await runner.run({
         job: jobOf(row),
-        signal: controller.signal,
+        signal,
         onProgress: (progress) => writer.progress(progress),
         log: (line) => writer.log(line),
       });
-      await writer.end();
-      const ended = { endedAt: now(), result: JSON.stringify(result), errorCode: null, errorMessage: null };
-      await store.change(row.id, 'succeed', ended);
-      await this.#tell(row, 'job.succeeded', 'has succeeded');
     } catch (error) {
       await writer.end();
-      await this.#endBadly(row, controller.signal.aborted ? controller.signal.reason : error);
-    } finally {
-      this.#running.delete(row.id);
+      await this.#endBadly(row, signal.aborted ? signal.reason : error);
+      return;
     }
+    await writer.end();
+    const ended = { endedAt: now(), result: JSON.stringify(result), errorCode: null, errorMessage: null };
+    await store.change(row.id, 'succeed', ended);
+    await this.#tell(row, 'job.succeeded', 'has succeeded');
   }
 
   async #endBadly(row: JobRow, error: unknown): Promise<void> {
@@ -203,18 +210,18 @@ export class JobEngine {
     }
   }
 
-  /** A job whose server died in the middle of it. */
+  /** A job whose server, or whose database, died in the middle of it. */
   async #recover(row: JobRow): Promise<void> {
     const { store, queue, runners } = this.#options;
     await runners[row.kind]?.recover?.(jobOf(row));
-    await store.log(row.id, 'the server died while it worked on this job');
+    await store.log(row.id, 'the server or its database died while it worked on this job');
     if (row.cancelRequested === 1) {
       await store.change(row.id, 'cancel', { endedAt: now() });
     } else if (row.attempt < row.maxAttempts) {
       const again = await store.change(row.id, 'interrupt');
       if (again !== undefined) await queue.push(again);
     } else {
-      const message = `the server died ${row.attempt} times while it worked on it`;
+      const message = `the server or its database died ${row.attempt} times while it worked on it`;
       const ended = { endedAt: now(), errorCode: 'SERVER_DIED', errorMessage: message };
       await store.change(row.id, 'fail', ended);
       await this.#tell(row, 'job.failed', `has failed: ${message}`, 'alert');
@@ -229,7 +236,9 @@ export class JobEngine {
       try {
         await store.seen(serverId, host);
         for (const row of await store.inState('running', serverId)) {
-          if (row.cancelRequested === 1) this.#running.get(row.id)?.abort(CANCELLED);
+          const work = this.#running.get(row.id);
+          if (work === undefined) await this.#recover(row);
+          else if (row.cancelRequested === 1) work.abort(CANCELLED);
         }
         const dead = new Date(Date.now() - deadAfterMs).toISOString();
         for (const row of await store.abandonedSince(dead)) await this.#recover(row);
@@ -249,6 +258,10 @@ export class JobEngine {
       data: { computerId: row.computerId, imageId: row.imageId },
     });
   }
+}
+
+function soon(): string {
+  return new Date(Date.now() + BUSY_MS).toISOString();
 }
 
 function unknownKind(kind: string, known: readonly string[]): DiskferryError {

@@ -1,5 +1,6 @@
 import type { Database } from '../database/database.ts';
 import { newId, now } from '../database/rows.ts';
+import { isUniqueViolation } from '../database/unique-violation.ts';
 import { DiskferryError } from '@diskferry/system/errors';
 import { type Job, jobOf, type NewJob } from './job.ts';
 import { JOB_STATES, type JobState, type JobTransition, transition, wrongState } from './job-states.ts';
@@ -98,6 +99,16 @@ export class JobStore {
       .where('state', 'in', from)
       .returningAll()
       .executeTakeFirst();
+  }
+
+  /** Begins a job. @returns `busy` while another job works on its computer; undefined as with `change` */
+  async start(id: string, changes: JobChanges): Promise<JobRow | 'busy' | undefined> {
+    try {
+      return await this.change(id, 'start', changes);
+    } catch (error) {
+      if (isUniqueViolation(error)) return 'busy';
+      throw error;
+    }
   }
 
   /** The same for those that ask for it: they are told why not. @throws {DiskferryError} `STATE`, `JOB_MISSING` */

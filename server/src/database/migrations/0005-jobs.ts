@@ -44,6 +44,14 @@ export const createJobs: Migration = {
     ]) {
       await schema.createIndex(`jobs_${columns[0]}`).on('jobs').columns(columns).execute();
     }
+    // Two jobs of one computer never run at the same time, whichever servers take them.
+    await schema
+      .createIndex('jobs_running_computer')
+      .on('jobs')
+      .column('computer_id')
+      .unique()
+      .where('state' as never, '=', 'running')
+      .execute();
     const isPostgres = database.getExecutor().adapter instanceof PostgresAdapter;
     await schema
       .createTable('job_log')

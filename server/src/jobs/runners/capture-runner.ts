@@ -4,7 +4,13 @@ import { RefusedError } from '../../refused-error.ts';
 import { linkOf } from '../../fleet/fleet.ts';
 import { titleOf } from '../../catalog/image.ts';
 import type { JobRunner, JobWork } from '../job-engine.ts';
-import { AFTERWARDS, chooseDisk, type ComputerWorkOptions, withComputer } from './computer-work.ts';
+import {
+  AFTERWARDS,
+  chooseDisk,
+  type ComputerWorkOptions,
+  releaseComputer,
+  withComputer,
+} from './computer-work.ts';
 import { runDiskferry } from './run-diskferry.ts';
 import { readSpec } from './spec.ts';
 
@@ -41,6 +47,7 @@ export function captureRunner(options: CaptureRunnerOptions): JobRunner {
     async recover(job) {
       const { images } = await catalog.list({ job: job.id, states: ['importing'] });
       for (const { id } of images) await catalog.abandon(id, 'the server died while it was made');
+      await releaseComputer(options, job, { hasSystem: true });
     },
   };
 }
@@ -67,7 +74,11 @@ async function capture(
         spec.mode ?? 'files',
         ...(spec.verify ? ['--verify'] : []),
       ];
-      await runDiskferry(['capture', `${disk}@${computer.name}`, image.path, ...words], work, options.runFolder);
+      await runDiskferry(
+        ['capture', `${disk}@${computer.name}`, image.path, ...words],
+        work,
+        options.runFolder,
+      );
       work.onProgress({ step: 'check the image' });
       const { virtualSize, sha256 } = await catalog.finish(image.id, { signal: work.signal });
       return { imageId: image.id, image: titleOf(image), virtualSize, sha256 };

@@ -38,8 +38,7 @@ export async function withComputer<T>(
 ): Promise<T> {
   const actor = actorOf(job);
   const before = (await registry.get(computerId)).state;
-  // It is called already where the server died in the middle of this job.
-  if (before !== 'transitioning') await registry.changeState(computerId, { cause: 'called', actor });
+  await registry.changeState(computerId, { cause: 'called', actor });
   let succeeded = false;
   try {
     onProgress({ step: 'wait for the computer' });
@@ -53,6 +52,19 @@ export async function withComputer<T>(
     const how = succeeded ? afterwards : keepsSystem ? 'local-disk' : 'standby';
     if (how !== 'standby') await leave(fleet.find(computerId), how, log);
   }
+}
+
+/** What a dead server left of a computer that it had called: it goes back to its system if it has one, or waits. */
+export async function releaseComputer(
+  { registry }: Pick<ComputerWorkOptions, 'registry'>,
+  job: Job,
+  { hasSystem }: { readonly hasSystem: boolean },
+): Promise<void> {
+  if (job.computerId === undefined) return;
+  const { state } = await registry.get(job.computerId);
+  if (state !== 'transitioning') return;
+  const cause = hasSystem ? 'released' : 'set-aside';
+  await registry.changeState(job.computerId, { cause, actor: actorOf(job) });
 }
 
 /** The state is right already: a computer that does not leave now does so when it starts again. */

@@ -3,7 +3,13 @@ import type { Catalog } from '../../catalog/catalog.ts';
 import { titleOf } from '../../catalog/image.ts';
 import { linkOf } from '../../fleet/fleet.ts';
 import type { JobRunner, JobWork } from '../job-engine.ts';
-import { AFTERWARDS, chooseDisk, type ComputerWorkOptions, withComputer } from './computer-work.ts';
+import {
+  AFTERWARDS,
+  chooseDisk,
+  type ComputerWorkOptions,
+  releaseComputer,
+  withComputer,
+} from './computer-work.ts';
 import { runDiskferry } from './run-diskferry.ts';
 import { readSpec } from './spec.ts';
 
@@ -42,7 +48,10 @@ export function deployRunner(options: DeployRunnerOptions): JobRunner {
       return { computerId: id, imageId, ...(link === undefined ? {} : { link }) };
     },
     run: (work) => deploy(options, work, readSpec(SPEC, work.job.spec)),
-    recover: async ({ id }) => catalog.release({ kind: 'job', id }),
+    async recover(job) {
+      await catalog.release({ kind: 'job', id: job.id });
+      await releaseComputer(options, job, { hasSystem: false });
+    },
   };
 }
 
@@ -67,7 +76,11 @@ async function deploy(
         ...(spec.overwrite ? ['--yes'] : []),
         ...(spec.verify ? ['--verify'] : []),
       ];
-      await runDiskferry(['deploy', image.path, `${disk}@${computer.name}`, ...words], work, options.runFolder);
+      await runDiskferry(
+        ['deploy', image.path, `${disk}@${computer.name}`, ...words],
+        work,
+        options.runFolder,
+      );
       return { imageId: image.id, image: titleOf(image), computerId, disk };
     });
   } finally {

@@ -1,0 +1,108 @@
+import assert from 'node:assert/strict';
+import { mkdir, readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { TestContext } from 'node:test';
+import { openWorkbench, type Workbench } from '../../file-systems/test-devices.ts';
+import { leftovers } from '../../testing/leftovers.ts';
+import { makeSourceDisk } from '../../testing/source-disk.ts';
+import { enrolmentsOf } from '../serve.ts';
+import { startManagedClient } from './client-process.ts';
+import { type ApiAnswer, type ServeProcess, startServeProcess } from './serve-process.ts';
+
+const MIB = 1024 * 1024;
+export const SOURCE_BYTES = 128 * MIB;
+export const TARGET_BYTES = 96 * MIB;
+const BOUND_MS = 120_000;
+const ENDED = ['succeeded', 'failed', 'cancelled'];
+
+interface Place {
+  readonly bench: Workbench;
+  readonly stateFolder: string;
+  readonly runFolder: string;
+  readonly images: string;
+}
+
+/** A server with one registered computer. */
+export interface ServedComputer extends Place {
+  readonly server: ServeProcess;
+  readonly source: string;
+  readonly target: string;
+}
+
+/** Starts a server with a location and one registered computer, "pc1", which has a full disk and an empty one. */
+export async function serveComputer(t: TestContext, words: readonly string[] = []): Promise<ServedComputer> {
+  const bench = openWorkbench(t);
+  const [stateFolder, runFolder] = [join(bench.folder, 's'), join(bench.folder, 'r')];
+  const images = join(bench.folder, 'images');
+  await mkdir(images);
+  const place = { bench, stateFolder, runFolder, images };
+  const server = await start(t, place, ['--port', '0', ...words]);
+  assert.equal((await server.ask('POST', '/api/v1/locations', { name: 'here', folder: images })).status, 201);
+  const source = await makeSourceDisk(bench, { size: SOURCE_BYTES });
+  const target = bench.file('target.raw', TARGET_BYTES);
+  const secret = enrolmentsOf(stateFolder).create('lab');
+  startManagedClient(t, {
+    port: server.port,
+    authorityFile: server.authorityFile,
+    secret,
+    disks: [source, target],
+  });
+  await until(
+    async () => (await server.ask('GET', '/api/v1/computers')).json.computers[0]?.connected === true,
+  );
+  const { json } = await server.ask('GET', '/api/v1/computers');
+  const [computer] = json.computers;
+  assert.equal(computer.state, 'unregistered');
+  const refused = await server.ask('POST', '/api/v1/jobs', captureOf('too-early', 'source.raw', computer.id));
+  const early = await endedJob(server, refused.json.id);
+  assert.deepEqual([early.state, early.error.code], ['failed', 'STATE_NOT_ALLOWED']);
+  const registered = await server.ask('POST', `/api/v1/computers/${computer.id}/register`, { name: 'pc1' });
+  assert.deepEqual([registered.status, registered.json.state], [200, 'dormant']);
+  return { ...place, server, source, target };
+}
+
+/** Starts a server that was killed, in its place. */
+export function startAgain(t: TestContext, place: Place, { port }: ServeProcess): Promise<ServeProcess> {
+  return start(t, place, ['--port', String(port)]);
+}
+
+async function start(t: TestContext, place: Place, words: readonly string[]): Promise<ServeProcess> {
+  const server = await startServeProcess(place, words);
+  t.after(async () => {
+    server.cli.signalGroup('SIGTERM');
+    await server.cli.ended;
+  });
+  return server;
+}
+
+/** The job that captures a disk. */
+export function captureOf(image: string, disk: string, computer = 'pc1'): object {
+  return { kind: 'capture', spec: { computer, disk, image, afterwards: 'standby' } };
+}
+
+/** Waits for something that happens by itself. */
+export async function until(condition: () => Promise<boolean>): Promise<void> {
+  for (const deadline = Date.now() + BOUND_MS; !(await condition()); await sleep(50)) {
+    assert.ok(Date.now() < deadline, `it did not happen within ${BOUND_MS / 1000} s`);
+  }
+}
+
+/** A job when it has ended. */
+export async function endedJob(server: ServeProcess, id: string): Promise<ApiAnswer['json']> {
+  let job: ApiAnswer['json'];
+  await until(async () => {
+    ({ json: job } = await server.ask('GET', `/api/v1/jobs/${id}`));
+    return ENDED.includes(job.state);
+  });
+  return job;
+}
+
+/** Of a server that has ended; the folder of its computers' sockets may stay. */
+export async function assertNothingLeft(runFolder: string): Promise<void> {
+  assert.deepEqual(await readdir(join(runFolder, 'computers')), []);
+  assert.deepEqual(
+    (await leftovers(runFolder, [])).filter((line) => line !== 'computers'),
+    [],
+  );
+}
