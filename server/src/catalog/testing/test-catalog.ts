@@ -1,4 +1,5 @@
-import '@diskferry/server-adapter/testing/own-sessions';
+import { sessionsFolder } from '@diskferry/server-adapter/testing/own-sessions';
+import assert from 'node:assert/strict';
 import {
   copyFileSync,
   mkdirSync,
@@ -10,7 +11,7 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { TestContext } from 'node:test';
+import { after, type TestContext } from 'node:test';
 import type { ImageFormat } from '@diskferry/server-adapter/simulated-disk';
 import { run } from '@diskferry/system/run';
 import { extendPath } from '@diskferry/system/tools';
@@ -20,6 +21,7 @@ import { Catalog } from '../catalog.ts';
 import type { Location } from '../locations.ts';
 
 extendPath();
+after(() => rmSync(sessionsFolder, { recursive: true, force: true }));
 
 export interface TestCatalog {
   readonly database: Database;
@@ -48,6 +50,7 @@ export async function openTestCatalog(t: TestContext, database: Database): Promi
   t.after(async () => {
     for (const share of shares) await unmountShare(share);
     rmSync(folder, { recursive: true, force: true });
+    assert.deepEqual(readdirSync(sessionsFolder), []);
   });
   const images = join(folder, 'images');
   mkdirSync(images);
