@@ -139,6 +139,12 @@ export async function summariesOf(
   }));
 }
 
+/** One of them. */
+export async function summaryOf(queries: Queries, row: ComputerRow): Promise<ComputerSummary> {
+  const [summary] = await summariesOf(queries, [row]);
+  return summary as ComputerSummary;
+}
+
 type Facts = Omit<ComputerSummary, 'tags' | 'groups' | 'doubts'>;
 
 function factsOf(row: ComputerRow): Facts {

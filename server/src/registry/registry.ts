@@ -12,7 +12,7 @@ import {
   findComputer,
   type HardwareRecord,
   requireComputer,
-  summariesOf,
+  summaryOf,
 } from './computer.ts';
 import { type ComputerPage, type ComputerWishes, listComputers } from './computer-list.ts';
 import * as groups from './groups.ts';
@@ -103,13 +103,14 @@ export class Registry {
   async seen(shown: Sighting): Promise<Seen> {
     const sighting = { ...shown, inventory: cleanInventory(shown.inventory) };
     const unchanged = await recogniseUnchanged(this.#database, sighting);
-    if (unchanged !== undefined) return { computer: await this.#summary(unchanged), outcome: 'same' };
-    const { id, outcome } = await this.#change(async (queries, tell) => {
-      const recorded = await recordSighting(queries, sighting, tell);
-      if (recorded.outcome === 'new') await this.#welcome(queries, recorded.id, sighting, tell);
-      return recorded;
+    const row = unchanged === undefined ? undefined : await findComputer(this.#database, unchanged);
+    // It may have been forgotten since it was recognised.
+    if (row !== undefined) return { computer: await summaryOf(this.#database, row), outcome: 'same' };
+    return this.#change(async (queries, tell) => {
+      const { id, outcome } = await recordSighting(queries, sighting, tell);
+      if (outcome === 'new') await this.#welcome(queries, id, sighting, tell);
+      return { computer: await summaryOf(queries, await requireComputer(queries, id)), outcome };
     });
-    return { computer: await this.#summary(id), outcome };
   }
 
   /** Which computer asks for its boot loader; undefined where that is not known or not clear. Changes nothing. */
@@ -136,7 +137,6 @@ export class Registry {
   async get(idOrName: string): Promise<ComputerDetails> {
     const row = await requireComputer(this.#database, idOrName);
     const { id, hardwareId } = row;
-    const [summary] = await summariesOf(this.#database, [row]);
     const traits = await this.#database
       .selectFrom('computerTraits')
       .select(['kind', 'value', 'firstSeen'])
@@ -156,7 +156,7 @@ export class Registry {
       .orderBy('at')
       .execute();
     return {
-      ...(summary as ComputerSummary),
+      ...(await summaryOf(this.#database, row)),
       traits,
       aliases,
       inventory: inventory === undefined ? undefined : (JSON.parse(inventory.inventory) as Inventory),
@@ -181,10 +181,9 @@ export class Registry {
    * @throws {UsageError} for a name that is none
    */
   async register(idOrName: string, words: ComputerWords, actor: string): Promise<ComputerSummary> {
-    const id = await this.#change((queries, tell) =>
+    return this.#changeComputer((queries, tell) =>
       registerComputer(queries, idOrName, { ...words, actor }, tell),
     );
-    return this.#summary(id);
   }
 
   /** Registers all unregistered computers that a rule fits, such as after a rule was made. Returns how many. */
@@ -213,18 +212,16 @@ export class Registry {
 
   /** Changes name and notes as far as they are given. */
   async update(idOrName: string, words: ComputerWords, actor: string): Promise<ComputerSummary> {
-    const id = await this.#change((queries) => updateComputerWords(queries, idOrName, { ...words, actor }));
-    return this.#summary(id);
+    return this.#changeComputer((queries) => updateComputerWords(queries, idOrName, { ...words, actor }));
   }
 
   /** Gives a computer these tags and no others. */
   async setTags(idOrName: string, tags: readonly string[]): Promise<ComputerSummary> {
-    const id = await this.#change(async (queries) => {
-      const computer = await requireComputer(queries, idOrName);
-      await groups.setTags(queries, computer.id, tags);
-      return computer.id;
+    return this.#changeComputer(async (queries) => {
+      const { id } = await requireComputer(queries, idOrName);
+      await groups.setTags(queries, id, tags);
+      return id;
     });
-    return this.#summary(id);
   }
 
   /** @throws {RefusedError} `COMPUTER_IN_USE` */
@@ -239,10 +236,9 @@ export class Registry {
    * @throws {RefusedError} `COMPUTER_IN_USE`, `COMPUTER_REGISTERED`, `COMPUTER_SAME`
    */
   async merge(one: string, other: string, actor: string): Promise<ComputerSummary> {
-    const id = await this.#change((queries, tell) =>
+    return this.#changeComputer((queries, tell) =>
       mergeComputers(queries, { one, other, actor }, this.#inUse, tell),
     );
-    return this.#summary(id);
   }
 
   /** They are two computers, whatever they have in common: it is not asked again. */
@@ -340,9 +336,12 @@ export class Registry {
     if (rule === undefined) tellUnknown(tell, computer, sighting, traitsOf(sighting.inventory).length > 0);
   }
 
-  async #summary(id: string): Promise<ComputerSummary> {
-    const [summary] = await summariesOf(this.#database, [await requireComputer(this.#database, id)]);
-    return summary as ComputerSummary;
+  /** Does what gives the id of a computer, and shows it as it is then: others may change it right after. */
+  async #changeComputer(work: (queries: Queries, tell: Tell) => Promise<string>): Promise<ComputerSummary> {
+    return this.#change(async (queries, tell) => {
+      const id = await work(queries, tell);
+      return summaryOf(queries, await requireComputer(queries, id));
+    });
   }
 
   async #change<T>(work: (queries: Queries, tell: Tell) => Promise<T>): Promise<T> {
