@@ -34,7 +34,7 @@ export interface PageFacts {
 export function replaceTables(page: string, tables: string): string {
   const [begin, end] = [page.indexOf(BEGIN), page.indexOf(END)];
   if (begin < 0 || end < begin) throw new Error(`the page lacks the lines "${BEGIN}" and "${END}"`);
-  return `${page.slice(0, begin + BEGIN.length)}\n\n${tables}\n${page.slice(end)}`;
+  return `${page.slice(0, begin + BEGIN.length)}\n\n${tables}\n\n${page.slice(end)}`;
 }
 
 /** The tables of a finished run. The same results give the same words. */
@@ -52,7 +52,6 @@ export function formatTables(facts: PageFacts): string {
     modelTable(of('storage'), facts),
     '## Not tested by itself',
     leftOutTable(catalog.leftOut),
-    '',
   ].join('\n\n');
 }
 

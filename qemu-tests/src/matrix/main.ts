@@ -89,6 +89,7 @@ async function runMatrix({ minutes, only, list, folder }: Options): Promise<numb
     for (const { name } of chosen) say(describe(name, store.read(name)));
     return EXIT.passed;
   }
+  if (process.getuid?.() !== 0) throw new UsageError('run it as root: PXE needs networks of its own');
   say(`QEMU ${media.qemu}, Linux ${media.kernel}; results in ${store.folder}`);
   await cleanUp();
   await using session = openSession('matrix');
