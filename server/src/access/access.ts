@@ -223,7 +223,9 @@ export class Access {
   async #noteUse({ id, lastUsedAt }: TokenRow): Promise<void> {
     const at = this.#clock();
     if (lastUsedAt !== null && Date.parse(at) - Date.parse(lastUsedAt) < LAST_USE_STEP_MS) return;
-    await this.#database.updateTable('tokens').set({ lastUsedAt: at }).where('id', '=', id).execute();
+    const update = this.#database.updateTable('tokens').set({ lastUsedAt: at }).where('id', '=', id);
+    // Where nothing can be written, as on a full disk, he must be let in to make room.
+    await update.execute().catch(() => {});
   }
 }
 

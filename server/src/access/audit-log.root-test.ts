@@ -18,8 +18,7 @@ describeOnEachDatabase('the audit log', (open) => {
       remoteAddress: '192.0.2.7',
     });
     const own = await log.audit({ action: 'server.change', outcome: 'done' });
-    const byAge = (await log.list()).toSorted((a, b) => Number(b.id === own.id) - Number(a.id === own.id));
-    assert.deepEqual(byAge, [own, entry]);
+    assert.deepEqual(await log.list(), [own, entry]);
     assert.equal(entry.userName, 'olga');
     assert.deepEqual(entry.detail, { force: false, bytes: 2 ** 41 });
     assert.deepEqual(Object.keys(own).toSorted(), ['action', 'at', 'detail', 'id', 'outcome']);
@@ -43,7 +42,7 @@ describeOnEachDatabase('the audit log', (open) => {
     await log.audit({ action: 'later', outcome: 'done' });
     const second = await idsOf({ limit: 3, before: first.at(-1) });
     const third = await idsOf({ limit: 3, before: second.at(-1) });
-    assert.deepEqual([...first, ...second, ...third], ids.toSorted().toReversed());
+    assert.deepEqual([...first, ...second, ...third], ids.toReversed());
     assert.equal((await log.list({ userName: 'olga' })).length, 4);
     assert.equal((await log.list({ action: 'jobs.start' })).length, 3);
     assert.equal((await log.list({ outcome: 'failed' })).length, 1);
