@@ -119,6 +119,37 @@ describeOnEachDatabase('the check of an image', (open) => {
   });
 });
 
+describeOnEachDatabase('a look at everything', (open) => {
+  test('finds what is missing, and sets right what waited', async (t) => {
+    const { catalog, image, location, mountShare, otherServer, events, files } = await withImage(t, open);
+    const share = await catalog.locations.add({
+      name: 'share',
+      folder: await mountShare('share', 'size=32m'),
+    });
+    const from = { locationId: location.id, file: 'source.raw' };
+    const far = await catalog.import({ name: 'far', from, to: share.id });
+    const origin = { kind: 'capture' };
+    const half = await catalog.reserve({ name: 'half', locationId: location.id, format: 'raw', origin });
+    writeFileSync(half.path, 'x');
+    unlinkSync(image.path);
+    await unmountShare(share.folder);
+    const restarted = otherServer('server-1');
+    for (let count = 0; count < 2; count++) await restarted.look();
+    assert.deepEqual(
+      [(await catalog.get(image.id)).state, (await catalog.get(far.id)).state],
+      ['missing', 'ready'],
+    );
+    const alerts = (await events.list()).filter(({ severity }) => severity === 'alert');
+    assert.deepEqual(alerts.map(({ kind }) => kind).toSorted(), ['image.missing', 'location.unavailable']);
+    await assert.rejects(catalog.get(half.id), { code: 'IMAGE_UNKNOWN' });
+    assert.deepEqual(files(), ['source.raw']);
+    await catalog.delete(image.id);
+    const { id } = await catalog.import({ name: 'more', from, to: location.id });
+    await assert.rejects(restarted.look(AbortSignal.abort(new Error('no more'))), /no more/);
+    assert.equal((await catalog.get(id)).state, 'ready');
+  });
+});
+
 describeOnEachDatabase('the deletion of an image', (open) => {
   test('removes its file, and is told', async (t) => {
     const { catalog, image, files, events, database } = await withImage(t, open);
@@ -281,6 +312,7 @@ describeOnEachDatabase('a start after a crash', (open) => {
     assert.match(event?.message ?? '', /new:1 came to nothing: the server ended/);
     assert.equal((await restarted.recover({ servers: ['server-2'] })).removed.length, 1);
     await makeImage(kept.path, 'raw');
+    assert.deepEqual(await restarted.recover(), { removed: [], waiting: [] });
     assert.equal((await restarted.finish(kept.id)).state, 'ready');
   });
 

@@ -1,3 +1,4 @@
+import { DiskferryError } from '@diskferry/system/errors';
 import type { Database, Queries } from '../database/database.ts';
 import type { EventLog } from '../events/event-log.ts';
 import { type CatalogContext, subjectOf, type WorkOptions } from './catalog-context.ts';
@@ -41,7 +42,7 @@ export class Catalog {
   readonly #context: CatalogContext;
 
   constructor({ database, events, server }: CatalogOptions) {
-    this.locations = new Locations(database, events);
+    this.locations = new Locations({ database, events, server });
     this.#context = { database, events, server, locations: this.locations, active: new Set() };
   }
 
@@ -201,6 +202,33 @@ export class Catalog {
    */
   async recover(options: RecoverOptions = {}): Promise<Recovery> {
     return recoverImages(this.#context, options);
+  }
+
+  /**
+   * Looks at all locations and the files of all images that are ready, as far as it takes no time: what is missing raises an
+   * alert, and what waited for a location is set right. To be called from time to time, in one place at a time.
+   */
+  async look(signal?: AbortSignal): Promise<void> {
+    for (const { id } of await this.locations.list()) {
+      const { available } = await this.locations.look(id);
+      if (available) await this.#lookAtImages(id, signal);
+    }
+    await this.recover();
+  }
+
+  async #lookAtImages(locationId: string, signal: AbortSignal | undefined): Promise<void> {
+    let after: string | undefined;
+    do {
+      const page = await this.list({ locationId, states: ['ready'], after });
+      for (const { id } of page.images) {
+        signal?.throwIfAborted();
+        // Deleted meanwhile, or its location went away: that is told by the next look.
+        await this.check(id, { quick: true }).catch((error: unknown) => {
+          if (!(error instanceof DiskferryError)) throw error;
+        });
+      }
+      after = page.next;
+    } while (after !== undefined);
   }
 
   async #change(id: string, work: (queries: Queries) => Promise<void>): Promise<Image> {

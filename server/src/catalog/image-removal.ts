@@ -165,8 +165,9 @@ export async function recoverImages(
     .where('workedBy', 'in', [...servers])
     .orderBy('id')
     .execute();
-  const left = new Set([...keep, ...context.active]);
-  for (const { id } of rows.filter((row) => !left.has(row.id))) {
+  // Their jobs are resumed in this process: a later call leaves them alone too.
+  for (const id of keep) context.active.add(id);
+  for (const { id } of rows.filter((row) => !context.active.has(row.id))) {
     const image = await readImage(id, context.database);
     await recoverImage(context, image).then(
       () => removed.push(image),

@@ -138,6 +138,23 @@ describeOnEachDatabase('locations', (open) => {
     assert.equal((await catalog.check(image.id)).state, 'missing');
   });
 
+  test('a folder that only one of two servers has is told by the other one alone, and once', async (t) => {
+    const { catalog, location, otherServer, events } = await openTestCatalog(t, await open(t));
+    const other = otherServer('server-2');
+    const marker = join(location.folder, '.diskferry-location');
+    const content = readFileSync(marker);
+    for (let count = 0; count < 2; count++) {
+      rmSync(marker);
+      assert.ok(!(await other.locations.look(location.id)).available);
+      writeFileSync(marker, content);
+      assert.ok((await catalog.locations.look(location.id)).available);
+    }
+    assert.ok((await catalog.locations.get(location.id)).available);
+    assert.ok(!(await other.locations.get(location.id)).available);
+    assert.equal((await events.list({ kind: 'location.unavailable' })).length, 1);
+    assert.equal((await events.list({ kind: 'location.available' })).length, 0);
+  });
+
   test('a share that is mounted for reading only is no location', async (t) => {
     const { catalog, mountShare } = await openTestCatalog(t, await open(t));
     const path = await mountShare('read-only', 'ro,size=1m');

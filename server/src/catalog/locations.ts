@@ -29,7 +29,7 @@ export interface Location {
   /** Absolute. */
   readonly folder: string;
   readonly createdAt: string;
-  /** Whether it was there when it was last looked at. */
+  /** Whether it was there when this server last looked at it. */
   readonly available: boolean;
 }
 
@@ -49,14 +49,23 @@ export interface UnlistedFile {
   readonly modifiedAt: string;
 }
 
+export interface LocationsOptions {
+  readonly database: Database;
+  readonly events: EventLog;
+  /** Which server looks at them. */
+  readonly server: string;
+}
+
 /** The folders in which the images are. */
 export class Locations {
   readonly #database: Database;
   readonly #events: EventLog;
+  readonly #server: string;
 
-  constructor(database: Database, events: EventLog) {
+  constructor({ database, events, server }: LocationsOptions) {
     this.#database = database;
     this.#events = events;
+    this.#server = server;
   }
 
   /**
@@ -78,7 +87,7 @@ export class Locations {
           'good, ask to take it over',
       );
     }
-    const row: LocationRow = { id: newId(), name, folder: path, createdAt: now(), available: 1 };
+    const row: LocationRow = { id: newId(), name, folder: path, createdAt: now() };
     // The marker first: without it, the location would be there and could not be used.
     await writeMarker(path, row.id);
     const isNew = await this.#database.transaction().execute(async (queries) => {
@@ -91,24 +100,20 @@ export class Locations {
       await this.#tell(row, 'added', 'info', `The folder ${path} is the location ${name}.`, queries);
       return true;
     });
-    if (isNew) return locationOf(row);
+    if (isNew) return { ...row, available: true };
     await this.#giveBack(path);
     throw exists(name, path);
   }
 
   /** By name. */
   async list(): Promise<Location[]> {
-    const rows = await this.#database.selectFrom('imageLocations').selectAll().orderBy('name').execute();
+    const rows = await this.#select().orderBy('name').execute();
     return rows.map(locationOf);
   }
 
   /** @throws {RefusedError} `LOCATION_MISSING` */
   async get(id: string): Promise<Location> {
-    const row = await this.#database
-      .selectFrom('imageLocations')
-      .selectAll()
-      .where('id', '=', id)
-      .executeTakeFirst();
+    const row = await this.#select().where('id', '=', id).executeTakeFirst();
     if (row === undefined) throw new RefusedError('LOCATION_MISSING', `there is no location ${id}`);
     return locationOf(row);
   }
@@ -169,6 +174,18 @@ export class Locations {
     return found.filter((file) => file !== undefined);
   }
 
+  #select() {
+    return this.#database
+      .selectFrom('imageLocations')
+      .leftJoin('imageLocationViews', (join) =>
+        join
+          .onRef('imageLocationViews.locationId', '=', 'imageLocations.id')
+          .on('imageLocationViews.server', '=', this.#server),
+      )
+      .selectAll('imageLocations')
+      .select('imageLocationViews.available');
+  }
+
   async #isKnown(id: string): Promise<boolean> {
     return (await this.list()).some((location) => location.id === id);
   }
@@ -181,10 +198,17 @@ export class Locations {
 
   async #note(location: Location, available: boolean): Promise<void> {
     await this.#database.transaction().execute(async (queries) => {
+      const { id: locationId } = location;
+      await queries
+        .insertInto('imageLocationViews')
+        .values({ locationId, server: this.#server, available: 1 })
+        .onConflict((conflict) => conflict.doNothing())
+        .execute();
       const { numUpdatedRows } = await queries
-        .updateTable('imageLocations')
+        .updateTable('imageLocationViews')
         .set({ available: available ? 1 : 0 })
-        .where('id', '=', location.id)
+        .where('locationId', '=', locationId)
+        .where('server', '=', this.#server)
         .where('available', '=', available ? 0 : 1)
         .executeTakeFirst();
       if (numUpdatedRows !== 1n) return;
@@ -273,6 +297,7 @@ async function factsOf({ folder }: Location, file: string): Promise<UnlistedFile
   return stats && { file, bytes: stats.size, modifiedAt: stats.mtime.toISOString() };
 }
 
-function locationOf({ available, ...row }: LocationRow): Location {
-  return { ...row, available: available === 1 };
+/** One that this server has not looked at yet is taken to be there. */
+function locationOf({ available, ...row }: LocationRow & { available: number | null }): Location {
+  return { ...row, available: available !== 0 };
 }

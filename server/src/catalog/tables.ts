@@ -2,6 +2,7 @@ import type { ImageFormat } from '@diskferry/server-adapter/simulated-disk';
 
 export interface CatalogTables {
   readonly imageLocations: LocationRow;
+  readonly imageLocationViews: LocationViewRow;
   readonly imageNames: ImageNameRow;
   readonly images: ImageRow;
   readonly imageTags: ImageTagRow;
@@ -15,6 +16,12 @@ export interface LocationRow {
   readonly name: string;
   readonly folder: string;
   readonly createdAt: string;
+}
+
+/** A location as one server sees it: the folder of one may be nowhere on another. */
+export interface LocationViewRow {
+  readonly locationId: string;
+  readonly server: string;
   /** Whether it was there when it was last looked at; 1 or 0. */
   readonly available: number;
 }

@@ -11,7 +11,15 @@ export const createCatalog: Migration = {
       .addColumn('name', 'text', (column) => column.notNull().unique())
       .addColumn('folder', 'text', (column) => column.notNull().unique())
       .addColumn('created_at', 'text', (column) => column.notNull())
+      .execute();
+    await schema
+      .createTable('image_location_views')
+      .addColumn('location_id', 'text', (column) =>
+        column.notNull().references('image_locations.id').onDelete('cascade'),
+      )
+      .addColumn('server', 'text', (column) => column.notNull())
       .addColumn('available', 'integer', (column) => column.notNull())
+      .addPrimaryKeyConstraint('image_location_views_key', ['location_id', 'server'])
       .execute();
     await schema
       .createTable('image_names')
