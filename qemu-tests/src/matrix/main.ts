@@ -45,7 +45,9 @@ interface Options {
 }
 
 const interruption = new AbortController();
-process.once('SIGINT', () => interruption.abort(new Error('interrupted')));
+for (const name of ['SIGINT', 'SIGTERM'] as const) {
+  process.once(name, () => interruption.abort(new Error('interrupted')));
+}
 
 try {
   const options = readOptions();

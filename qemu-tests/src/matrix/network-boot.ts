@@ -18,12 +18,12 @@ const MAC = '52:54:00:cc:00:01';
 /** Some minutes where firmware loads 45 MB by TFTP, block by block. */
 const STANDBY_MS = 600_000;
 const STANDBY = /^waiting for the server$/m;
-const HOPELESS = /Kernel panic - not syncing.*\n|error: out of memory/;
+const HOPELESS = /Kernel panic - not syncing.*\n|error: out of memory|No bootable option or device was found/;
 const PAIRING_CODE = /^Pairing code: (\S+)$/m;
 const ADDRESS = /^ {2}eth0 .*link up +(\S+)/m;
 const SHORT_MS = 10_000;
-/** On UEFI whatever loads the initrd holds it twice for a moment; a whole ISO in memory comes on top. */
-const MEMORY_MB = { bios: 256, uefi: 512, 'uefi-secure-boot': 768 } as const;
+/** On UEFI whatever loads the initrd holds it twice for a moment; of an ISO over HTTP the firmware holds all of it besides. */
+const MEMORY_MB = { bios: 256, uefi: 512, 'uefi-secure-boot': 512 } as const;
 
 export interface NetworkBoot extends Pick<MachineDescription, 'name' | 'firmware' | 'disks'> {
   readonly medium: 'pxe' | 'http';
