@@ -17,6 +17,7 @@ test('without options the disks of the computer are served read-only on the usua
     controlPort: 7001,
     consoles: [],
     allowShell: false,
+    settledFile: undefined,
     systemFolder: '/',
   });
 });
@@ -38,6 +39,7 @@ test('every option is understood', () => {
     controlPort: 7005,
     consoles: ['/dev/tty1', '/dev/ttyS0'],
     allowShell: true,
+    settledFile: undefined,
     systemFolder: '/tmp/os',
   });
   assert.deepEqual(parseCommandLine(['--help', '--port', 'x']), { action: 'help' });

@@ -37,6 +37,8 @@ an inventory over a control channel.
   --console DEVICE    show the status on this terminal and take keys from it;
                       may be given several times (default: print the status)
   --allow-shell       one of the keys opens a shell, as the user of the client
+  --settled FILE      show nothing before this file is there, as then disks and
+                      addresses are known
   --system FOLDER     where the secondary OS lies, whose scripts the keys use
                       (default /)
   --json              print the inventory as JSON and exit
@@ -70,6 +72,8 @@ export interface ServeOptions {
   readonly consoles: readonly string[];
   /** Whoever stands in front of the computer may open a shell. */
   readonly allowShell: boolean;
+  /** Shows nothing before this file is there; at once without it. */
+  readonly settledFile: string | undefined;
   /** The root of the secondary OS. */
   readonly systemFolder: string;
 }
@@ -115,6 +119,7 @@ export function parseCommandLine(args: readonly string[]): Command {
     controlPort: parsePort('--control-port', flags['control-port']) ?? controlPortOf(port),
     consoles: flags.console ?? [],
     allowShell: flags['allow-shell'] ?? false,
+    settledFile: flags.settled,
     systemFolder: flags.system ?? '/',
   };
 }
@@ -138,6 +143,7 @@ function parseFlags(args: readonly string[]) {
         'control-port': { type: 'string' },
         console: { type: 'string', multiple: true },
         'allow-shell': { type: 'boolean' },
+        settled: { type: 'string' },
         system: { type: 'string' },
         json: { type: 'boolean' },
         version: { type: 'boolean' },

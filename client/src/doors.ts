@@ -3,12 +3,14 @@ import type { ExportCatalog } from '@diskferry/protocol/nbd/export-catalog';
 import type { Access } from './access/access.ts';
 import type { Peer } from './access/peer.ts';
 import type { DiskList } from './disks/disk-list.ts';
+import type { Departure } from './leave/departure.ts';
 import type { StatusState } from './status.ts';
 
 /** What this computer has to offer, whichever way servers come to it. */
 export interface Offer {
   readonly listDisks: DiskList;
   readonly readInventory: () => Inventory;
+  readonly departure: Departure;
   /** The disks as a peer sees them. */
   catalogFor(access: Access, peer: Peer): ExportCatalog;
 }

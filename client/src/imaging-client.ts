@@ -7,6 +7,7 @@ import { inventoryReader } from './inventory/inventory.ts';
 import { openConsoles } from './console/open-consoles.ts';
 import { LogView } from './console/log-view.ts';
 import { readSurroundings } from './console/surroundings.ts';
+import { Departure } from './leave/departure.ts';
 import { openDiallingDoors } from './managed/dialling-doors.ts';
 import { ActivityBook } from './server/activity.ts';
 import { diskCatalog } from './server/disk-catalog.ts';
@@ -15,6 +16,7 @@ import { openListeningDoors } from './server/listening-doors.ts';
 import { startScreen } from './screen.ts';
 import type { GrantStatus } from './status.ts';
 import { VERSION } from './version.ts';
+import { waitForFile } from './wait-for-file.ts';
 
 export interface ImagingClient {
   /** Ends all connections and closes the disks. */
@@ -42,12 +44,15 @@ export async function startImagingClient(
   const offer: Offer = {
     listDisks,
     readInventory,
+    departure: new Departure(options.systemFolder),
     catalogFor: (access, peer) => diskCatalog({ listDisks, pool, book, access, peer }),
   };
   const doors =
     managed === undefined
       ? await openListeningDoors(options, offer)
       : await openDiallingDoors({ managed, stateFolder }, offer);
+  // Until then keys were made and ports opened: a start waits for the hardware and for this program at the same time.
+  if (options.settledFile !== undefined) await waitForFile(options.settledFile);
   const grants = (): readonly GrantStatus[] => grantStatus(doors.access);
   const consoles = openConsoles(options, { readInventory, grants });
   const screen = startScreen({

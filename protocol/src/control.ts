@@ -112,6 +112,46 @@ export interface ChannelOpenedMessage {
   readonly id: number;
 }
 
+/** How a computer leaves the secondary OS. */
+export const LEAVINGS = ['reboot', 'power-off', 'local-disk', 'kexec'] as const;
+export type LeavingWord = (typeof LEAVINGS)[number];
+
+/** Sends the computer out of the secondary OS; answered by {@link LeavingMessage}. */
+export interface LeaveMessage {
+  readonly type: 'leave';
+  readonly id: number;
+  readonly how: LeavingWord;
+  /** Of `kexec`: words for the kernel that was sent. */
+  readonly commandLine?: string;
+}
+
+/** The computer is about to leave: the connection ends. */
+export interface LeavingMessage {
+  readonly type: 'leaving';
+  readonly id: number;
+}
+
+/** The files that `kexec` starts. */
+export const KEXEC_FILES = ['kernel', 'initrd'] as const;
+export type KexecFile = (typeof KEXEC_FILES)[number];
+/** Of a piece, in bytes: in Base64 it fits into {@link MAX_SERVER_MESSAGE_BYTES}. */
+export const MAX_KEXEC_PIECE_BYTES = 11 * 1024;
+
+/** A piece of a kernel or an initrd that shall be started; one at place 0 begins the file anew. Answered by {@link KexecKeptMessage}. */
+export interface KexecPieceMessage {
+  readonly type: 'kexec-piece';
+  readonly id: number;
+  readonly file: KexecFile;
+  readonly offset: number;
+  /** Base64. */
+  readonly data: string;
+}
+
+export interface KexecKeptMessage {
+  readonly type: 'kexec-kept';
+  readonly id: number;
+}
+
 /** A message could not be understood or answered. */
 export interface ErrorMessage {
   readonly type: 'error';
@@ -132,6 +172,8 @@ export type ClientMessage =
   | GrantedMessage
   | GrantEndedMessage
   | ChannelOpenedMessage
+  | LeavingMessage
+  | KexecKeptMessage
   | ErrorMessage;
 /** What the server says to an imaging client. */
 export type ServerMessage =
@@ -141,6 +183,8 @@ export type ServerMessage =
   | GrantWriteMessage
   | EndGrantMessage
   | OpenChannelMessage
+  | LeaveMessage
+  | KexecPieceMessage
   | ErrorMessage;
 
 export type ControlErrorCode =
@@ -209,6 +253,8 @@ const CLIENT_MESSAGES: ReaderOf<ClientMessage> = {
     type: read.oneOf(['channel-opened']),
     id: read.count,
   }),
+  leaving: read.object<LeavingMessage>({ type: read.oneOf(['leaving']), id: read.count }),
+  'kexec-kept': read.object<KexecKeptMessage>({ type: read.oneOf(['kexec-kept']), id: read.count }),
   error: readError,
 };
 
@@ -233,6 +279,19 @@ const SERVER_MESSAGES: ReaderOf<ServerMessage> = {
     id: read.count,
     channel: read.text,
     disk: read.optional(read.text),
+  }),
+  leave: read.object<LeaveMessage>({
+    type: read.oneOf(['leave']),
+    id: read.count,
+    how: read.oneOf(LEAVINGS),
+    commandLine: read.optional(read.text),
+  }),
+  'kexec-piece': read.object<KexecPieceMessage>({
+    type: read.oneOf(['kexec-piece']),
+    id: read.count,
+    file: read.oneOf(KEXEC_FILES),
+    offset: read.count,
+    data: read.text,
   }),
   error: readError,
 };

@@ -17,6 +17,7 @@ import { enrolCommand } from './cli/enrol-command.ts';
 import { commandHelp, programHelp } from './cli/help.ts';
 import { abortOnInterrupt } from './cli/interrupt.ts';
 import { inventoryCommand } from './cli/inventory-command.ts';
+import { leaveCommand } from './cli/leave-command.ts';
 import { mediaCommand } from './cli/media-command.ts';
 import { pairCommand } from './cli/pair-command.ts';
 import { print, printJson, printNote } from './cli/output.ts';
@@ -32,6 +33,7 @@ const COMMANDS: readonly CliCommand[] = [
   convertCommand,
   disksCommand,
   inventoryCommand,
+  leaveCommand,
   attachCommand,
   detachCommand,
   bootCommand,

@@ -1,8 +1,9 @@
-import { chmod, mkdir, rename, rm } from 'node:fs/promises';
+import { chmod, mkdir, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { run } from '@diskferry/system/run';
 import { hashText } from '../hash.ts';
 import { pathExists } from '../path-exists.ts';
+import { driverOrder } from './driver-order.ts';
 import { hashTree } from './hash-tree.ts';
 import type { Layer, OptionalLayer } from './layer.ts';
 
@@ -26,16 +27,20 @@ export async function packLayer(
 ): Promise<string> {
   const cache = join(cacheFolder, 'squashfs');
   const compression = COMPRESSION[layer];
-  const key = hashText([await hashTree(folder), epoch, ...compression].join('\n'));
+  const order = layer === 'drivers' ? await driverOrder(folder) : '';
+  const key = hashText([await hashTree(folder), epoch, ...compression, order].join('\n'));
   const image = join(cache, `${layer}_${key}.squashfs`);
   if (await pathExists(image)) return image;
   await mkdir(cache, { recursive: true });
   await chmod(folder, 0o755);
   const scratch = `${image}.${process.pid}`;
   await rm(scratch, { force: true });
+  const orderFile = `${scratch}.order`;
+  await writeFile(orderFile, order);
   const times = ['-all-time', String(epoch), '-mkfs-time', String(epoch)];
   const form = ['-all-root', '-no-xattrs', '-noappend', '-no-progress', '-quiet'];
-  await run(['mksquashfs', folder, scratch, ...compression, ...times, ...form]);
+  await run(['mksquashfs', folder, scratch, ...compression, ...times, ...form, '-sort', orderFile]);
+  await rm(orderFile);
   await rename(scratch, image);
   return image;
 }

@@ -7,6 +7,7 @@ const GRUB_MODULES = [
   'biosdisk',
   'boot',
   'chain',
+  'cmostest',
   'configfile',
   'drivemap',
   'echo',

@@ -5,6 +5,7 @@ import {
   errorMessage,
   type GrantWriteMessage,
   helloMessage,
+  type LeaveMessage,
   type OpenChannelMessage,
   parseServerMessage,
   serialiseControlMessage,
@@ -16,6 +17,8 @@ import { type RawData, WebSocket } from 'ws';
 import type { Access, PeerConnection } from '../access/access.ts';
 import { AccessError } from '../access/peer.ts';
 import type { DiskList } from '../disks/disk-list.ts';
+import type { Departure } from '../leave/departure.ts';
+import { LeaveError } from '../leave/leave-error.ts';
 import { PairingConversation } from './pairing-conversation.ts';
 
 const debug = debuglog('diskferry:control');
@@ -37,6 +40,8 @@ export interface ControlChannelOptions {
   readonly access: Access;
   /** Dials the server for one NBD session; absent where the server dials. */
   readonly openChannel?: (message: OpenChannelMessage) => Promise<void>;
+  /** Leaves the secondary OS for a server; absent where there is none. */
+  readonly departure?: Departure;
   readonly pingIntervalMs?: number;
   readonly strangerLimitMs?: number;
 }
@@ -129,6 +134,12 @@ class Conversation {
         return { type: 'grant-ended', id: message.id };
       case 'open-channel':
         return this.#openChannel(message);
+      case 'kexec-piece':
+        this.#peer();
+        this.#departure().keep(this.#options.access, message);
+        return { type: 'kexec-kept', id: message.id };
+      case 'leave':
+        return this.#leave(message);
       case 'error':
         debug('the server reports %s: %s', message.code, message.message);
         return undefined;
@@ -176,6 +187,22 @@ class Conversation {
     return { type: 'channel-opened', id: message.id };
   }
 
+  #leave(message: LeaveMessage): ClientMessage {
+    this.#peer();
+    const end = this.#departure().prepare(this.#options.access, message);
+    void end().catch((error: unknown) => {
+      this.send(answerToFailure(error, undefined));
+    });
+    return { type: 'leaving', id: message.id };
+  }
+
+  /** @throws {ControlError} */
+  #departure(): Departure {
+    const { departure } = this.#options;
+    if (departure !== undefined) return departure;
+    throw new ControlError('CONTROL_UNKNOWN_TYPE', 'this client runs on no secondary OS that it could leave');
+  }
+
   /** @throws {AccessError} `NOT_PAIRED` */
   #peer() {
     return this.#options.access.identify(this.#connection);
@@ -184,7 +211,8 @@ class Conversation {
 
 function answerToFailure(error: unknown, id: number | undefined): ClientMessage {
   if (error instanceof ControlError) return { ...errorMessage(error), ...(id === undefined ? {} : { id }) };
-  const code = error instanceof AccessError || error instanceof TrustError ? error.code : 'CLIENT_FAILED';
+  const isTold = error instanceof AccessError || error instanceof TrustError || error instanceof LeaveError;
+  const code = isTold ? error.code : 'CLIENT_FAILED';
   const message = error instanceof Error ? error.message : String(error);
   return { type: 'error', ...(id === undefined ? {} : { id }), code, message };
 }

@@ -1,7 +1,10 @@
 import { execFile } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { setBootNext } from './boot-next.ts';
 import { ejectDrives } from './eject-drives.ts';
+import { startLoadedKernel } from './load-kernel.ts';
+import { LeaveError } from './leave-error.ts';
 
 /** Programs of the secondary OS, in the root file system of the boot image. */
 const SCRIPT = 'usr/lib/diskferry/leave';
@@ -15,19 +18,16 @@ export type Leaving =
   | 'power-off'
   /** By a restart from the disk, not from the medium again. */
   | 'local-disk'
-  /** At once, into the kernel that lies in /run/diskferry/kexec. */
+  /** At once, into the kernel that the server has sent. */
   | 'kexec';
-
-/** The computer stays in the secondary OS; `code` is `LEAVE_FAILED`. */
-export class LeaveError extends Error {
-  readonly code = 'LEAVE_FAILED';
-}
 
 export interface LeaveOptions {
   /** Where the secondary OS lies, for tests. */
   readonly root?: string;
   /** Tells what the computer is about to do. */
   readonly say?: (text: string) => void;
+  /** Starts the kernel that was loaded; tests must not. */
+  readonly startKernel?: () => void;
 }
 
 /**
@@ -35,16 +35,21 @@ export interface LeaveOptions {
  *
  * @throws {LeaveError}
  */
-export async function leave(how: Leaving, { root = '/', say = () => {} }: LeaveOptions = {}): Promise<void> {
+export async function leave(
+  how: Leaving,
+  { root = '/', say = () => {}, startKernel = startLoadedKernel }: LeaveOptions = {},
+): Promise<void> {
   switch (how) {
     case 'local-disk':
       await runScript(root, 'prepare');
       say(chooseDisk(root));
       ejectDrives(root);
       return runScript(root, 'reboot');
+    case 'kexec':
+      await runScript(root, 'prepare-kexec');
+      return startKernel();
     case 'reboot':
     case 'power-off':
-    case 'kexec':
       return runScript(root, how);
   }
 }
@@ -59,6 +64,11 @@ function chooseDisk(root: string): string {
     const reason = error instanceof Error ? error.message : String(error);
     return `The firmware takes no order what to start (${reason}): its own order decides.`;
   }
+}
+
+/** Whether this is a secondary OS at all, and not a computer on which somebody tries the client. */
+export function canLeave(root = '/'): boolean {
+  return existsSync(join(root, SCRIPT));
 }
 
 /** Not by the server's `run`, which the client does not have. */

@@ -24,10 +24,11 @@ export async function openDiallingDoors(
   const settings = readManagedSettings(managed);
   const access = managedAccess(settings.server);
   const budget = new ByteBudget();
+  const { readInventory, listDisks, departure } = offer;
   const client = startManagedClient({
     settings,
     identity: await ownIdentity(stateFolder),
-    control: { version: VERSION, readInventory: offer.readInventory, listDisks: offer.listDisks, access },
+    control: { version: VERSION, readInventory, listDisks, departure, access },
     serveDisks: async ({ stream, peer, disk, shutdown }) => {
       const catalog = offer.catalogFor(access, access.identify(peer));
       const seen = disk === undefined ? catalog : oneDisk(catalog, disk);

@@ -12,7 +12,10 @@ const DEFINITIONS = {
   mmap: { arguments: ['u64', 'u64', 'i32', 'i32', 'i32', 'i64'], return: 'i64' },
   munmap: { arguments: ['u64', 'u64'], return: 'i32' },
   preadv2: { arguments: ['i32', 'pointer', 'i32', 'i64', 'i32'], return: 'i64' },
+  reboot: { arguments: ['i32'], return: 'i32' },
   sendmsg: { arguments: ['i32', 'pointer', 'i32'], return: 'i64' },
+  // As kexec_file_load wants it.
+  syscall: { arguments: ['i64', 'i64', 'i64', 'u64', 'pointer', 'u64'], return: 'i64' },
 } as const;
 
 /**

@@ -27,6 +27,7 @@ export async function openListeningDoors(options: ServeOptions, offer: Offer): P
     version: VERSION,
     readInventory: offer.readInventory,
     listDisks: offer.listDisks,
+    departure: offer.departure,
     access,
   }).catch(async (error: unknown) => {
     await disks.close();

@@ -11,6 +11,10 @@ import {
   type GrantWriteMessage,
   type HelloMessage,
   type InventoryMessage,
+  type KexecKeptMessage,
+  type KexecPieceMessage,
+  type LeaveMessage,
+  type LeavingMessage,
   type OpenChannelMessage,
   parseClientMessage,
   serialiseControlMessage,
@@ -30,7 +34,13 @@ const MAX_REASON = 120;
 /** How long a client may take to confirm the end before it is cut off, in ms. */
 const CLOSE_GRACE_MS = 2_000;
 
-type Question = GetInventoryMessage | GrantWriteMessage | EndGrantMessage | OpenChannelMessage;
+type Question =
+  | GetInventoryMessage
+  | GrantWriteMessage
+  | EndGrantMessage
+  | OpenChannelMessage
+  | LeaveMessage
+  | KexecPieceMessage;
 type Unnumbered<M> = M extends unknown ? Omit<M, 'id'> : never;
 
 interface AnswerTo {
@@ -38,6 +48,8 @@ interface AnswerTo {
   readonly 'grant-write': GrantedMessage;
   readonly 'end-grant': GrantEndedMessage;
   readonly 'open-channel': ChannelOpenedMessage;
+  readonly leave: LeavingMessage;
+  readonly 'kexec-piece': KexecKeptMessage;
 }
 
 const ANSWER_TYPES = {
@@ -45,6 +57,8 @@ const ANSWER_TYPES = {
   'grant-write': 'granted',
   'end-grant': 'grant-ended',
   'open-channel': 'channel-opened',
+  leave: 'leaving',
+  'kexec-piece': 'kexec-kept',
 } as const satisfies { readonly [Type in Question['type']]: AnswerTo[Type]['type'] };
 
 interface Owed {

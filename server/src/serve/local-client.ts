@@ -1,10 +1,14 @@
 import { request as httpRequest, type IncomingMessage } from 'node:http';
 import { json } from 'node:stream/consumers';
+import type { KexecPieceMessage, LeaveMessage } from '@diskferry/protocol/control';
 import { DiskferryError } from '@diskferry/system/errors';
 import type { ManagedComputer } from './managed-computer.ts';
 import { interfacePath } from './run-folder.ts';
 
 const TIMEOUT_MS = 10_000;
+/** More than the server waits for the computer. */
+const LEAVE_TIMEOUT_MS = 130_000;
+const OK = 200;
 /** No socket, nobody behind it, or one of another user. */
 const NO_SERVER = ['ENOENT', 'ECONNREFUSED', 'EACCES'];
 
@@ -15,14 +19,37 @@ export async function listComputers(path = interfacePath()): Promise<readonly Ma
   return (await json(response)) as readonly ManagedComputer[];
 }
 
-async function ask(socketPath: string, path: string): Promise<IncomingMessage | undefined> {
+/**
+ * Has a connected computer leave its secondary OS, or sends it a piece of what it shall start.
+ *
+ * @throws {DiskferryError} with the code of the computer's refusal; `COMPUTER_MISSING`; `SERVE_FAILED`
+ */
+export async function askToLeave(
+  computer: string,
+  message: Omit<LeaveMessage, 'id'> | Omit<KexecPieceMessage, 'id'>,
+  path = interfacePath(),
+): Promise<void> {
+  const response = await ask(path, '/leave', JSON.stringify({ computer, message }), LEAVE_TIMEOUT_MS);
+  if (response === undefined)
+    throw new DiskferryError('SERVE_FAILED', 'there is no diskferry serve any more');
+  const answer = (await json(response)) as { readonly code: string; readonly message: string };
+  if (response.statusCode !== OK) throw new DiskferryError(answer.code, answer.message);
+}
+
+async function ask(
+  socketPath: string,
+  path: string,
+  body?: string,
+  timeout = TIMEOUT_MS,
+): Promise<IncomingMessage | undefined> {
   return new Promise((resolve, reject) => {
-    const request = httpRequest({ socketPath, path, agent: false, timeout: TIMEOUT_MS }, resolve);
-    request.on('timeout', () => request.destroy(new Error(`no answer for ${TIMEOUT_MS / 1000} s`)));
+    const method = body === undefined ? 'GET' : 'POST';
+    const request = httpRequest({ socketPath, path, method, agent: false, timeout }, resolve);
+    request.on('timeout', () => request.destroy(new Error(`no answer for ${timeout / 1000} s`)));
     request.on('error', (error: NodeJS.ErrnoException) => {
       if (NO_SERVER.includes(error.code ?? '')) resolve(undefined);
       else reject(new DiskferryError('SERVE_FAILED', `${socketPath}: ${error.message}`, { cause: error }));
     });
-    request.end();
+    request.end(body);
   });
 }

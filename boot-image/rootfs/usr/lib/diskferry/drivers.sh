@@ -5,6 +5,8 @@ DRIVER_PASSES_MAX=60
 DRIVER_QUIET_PASSES=3
 DRIVER_PASS_PAUSE=0.2
 DRIVERS_AT_ONCE=4
+# Is there when the hardware of the start has its drivers.
+DRIVERS_LOADED=/run/diskferry/drivers-loaded
 MODALIASES=/run/diskferry/modaliases
 
 # Loads the drivers of devices not seen before. Fails if there were none.

@@ -1,6 +1,7 @@
-# Waits, never for long, until the client has something to show. Sourced.
+# Waits, never for long, until the client has something to show. Sourced, after drivers.sh.
 # The client tells of disks and addresses that come later, so a slow one delays nothing but itself.
 
+DRIVERS_WAIT_TICKS=150
 DISKS_WAIT_TICKS=75
 DISKS_CALM_TICKS=5
 ADDRESS_WAIT_TICKS=40
@@ -12,6 +13,15 @@ pending_usb_disks() {
     [ -e "$interface" ] || continue
     set -- "$interface"/host*/target*/*/block/*
     [ -e "$1" ] || echo "$interface"
+  done
+}
+
+# keep-drivers leaves a file.
+wait_for_drivers() {
+  ticks=0
+  while [ ! -e "$DRIVERS_LOADED" ] && [ "$ticks" -lt "$DRIVERS_WAIT_TICKS" ]; do
+    ticks=$((ticks + 1))
+    sleep "$TICK"
   done
 }
 
