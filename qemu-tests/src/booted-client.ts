@@ -33,6 +33,8 @@ export interface ClientBoot {
   readonly medium?: 'cd' | 'usb-stick' | 'pxe';
   /** An initrd in place of the one that was built, with settings of a server that it dials; `pxe` only. */
   readonly managedInitrd?: string;
+  /** Whether the medium names a server, so that there is nobody to pair with; so it is with `managedInitrd`. */
+  readonly dials?: boolean;
   /** Added to the kernel's command line; `pxe` only. */
   readonly kernelWords?: readonly string[];
   readonly firmware?: MachineFirmware;
@@ -95,10 +97,10 @@ export async function withBootedClient<T>(
 
 async function securityWords(
   machine: Machine,
-  { kernelWords = [], managedInitrd }: ClientBoot,
+  { kernelWords = [], managedInitrd, dials = managedInitrd !== undefined }: ClientBoot,
   from: number,
 ): Promise<string[]> {
-  if (managedInitrd !== undefined) return [];
+  if (dials) return [];
   if (kernelWords.includes(INSECURE)) return ['--insecure'];
   const { match } = await machine.waitForSerial(PAIRING_CODE, { timeoutMs: SHORT_MS, from });
   return [`--pair=${match[1]}`];

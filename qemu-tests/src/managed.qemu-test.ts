@@ -7,6 +7,7 @@ import { run } from '@diskferry/system/run';
 import { openSession } from '@diskferry/system/session';
 import { artefact } from './artefacts.ts';
 import { withBootedClient } from './booted-client.ts';
+import { diskferry } from './diskferry.ts';
 import { fillRange } from './source-computers/junk.ts';
 import { sha256Of, workFile } from './work-files.ts';
 
@@ -15,6 +16,7 @@ const DISK_BYTES = 64 * 1024 * 1024;
 const HOST = '10.0.2.2';
 const SERIAL = 'FERRY-0001';
 const EPOCH = 0;
+const COMMAND_TIMEOUT_MS = 60_000;
 
 test('a computer whose medium names a server dials it, and its disk is a socket there', async (context) => {
   const serving = await startServing(context, { hosts: [HOST] });
@@ -45,6 +47,38 @@ test('a computer whose medium names a server dials it, and its disk is a socket 
       assert.equal(found.size, DISK_BYTES);
       const copy = await workFile(session, 'copy.raw');
       await run(['nbdcopy', `nbd+unix:///?socket=${found.socket}`, copy]);
+      assert.equal(await sha256Of(copy), await sha256Of(disk));
+      await machine.waitForSerial(new RegExp(`^Server: ${HOST}:\\d+`, 'm'), { timeoutMs: 5_000 });
+    },
+  );
+});
+
+test('a computer that starts from a finished ISO, to which a server was added, dials it', async (context) => {
+  const serving = await startServing(context, { hosts: [HOST] });
+  await using session = openSession('managed-test');
+  const disk = await workFile(session, 'customised.raw');
+  await fillRange(disk, { start: 0, size: DISK_BYTES }, { signal: undefined });
+  const iso = await workFile(session, 'customised.iso');
+  const [ca, enrolment] = [await workFile(session, 'ca.pem'), await workFile(session, 'enrolment')];
+  await writeFile(ca, serving.door.authority);
+  await writeFile(enrolment, serving.enrol('qemu-iso'));
+  const server = ['--server', `${HOST}:${serving.door.port}`, '--ca', ca, '--enrolment', enrolment];
+  const words = ['media', 'customize', artefact('diskferry.iso'), iso, ...server];
+  await diskferry(words, { timeoutMs: COMMAND_TIMEOUT_MS });
+  await withBootedClient(
+    {
+      name: 'managed-iso',
+      session,
+      medium: 'cd',
+      iso,
+      dials: true,
+      disks: [{ path: disk, format: 'raw', bus: 'virtio', serial: SERIAL }],
+    },
+    async ({ machine }) => {
+      const [computer] = await serving.computers((computers) => computers.length === 1);
+      assert.equal(computer?.disks[0]?.size, DISK_BYTES);
+      const copy = await workFile(session, 'copy.raw');
+      await run(['nbdcopy', `nbd+unix:///?socket=${computer.disks[0].socket}`, copy]);
       assert.equal(await sha256Of(copy), await sha256Of(disk));
       await machine.waitForSerial(new RegExp(`^Server: ${HOST}:\\d+`, 'm'), { timeoutMs: 5_000 });
     },

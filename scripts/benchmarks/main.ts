@@ -8,9 +8,11 @@ import { release } from 'node:os';
 import { cleanUp, openSession } from '@diskferry/system/session';
 import { extendPath } from '@diskferry/system/tools';
 import { benchBlocksAndFiles } from './blocks-and-files.ts';
+import { benchBootTime } from './boot-time.ts';
 import { benchCapture } from './capture-time.ts';
 import { benchClientRead } from './client-read.ts';
 import { benchMemory } from './memory.ts';
+import { benchServer } from './server-load.ts';
 import { benchSimulatedDiskRead } from './simulated-disk-read.ts';
 import { benchSmallFiles } from './small-files.ts';
 import { benchSparseDisk } from './sparse-disk.ts';
@@ -19,7 +21,18 @@ const MIB = 1024 * 1024;
 /** Must fit into memory together with what is measured; a smaller one is for trying the benchmarks themselves. */
 const FILE_BYTES = Number(process.env['DISKFERRY_BENCH_MIB'] ?? 2048) * MIB;
 const PIECE_BYTES = 4 * 1024 * 1024;
-const PARTS = ['client', 'disk', 'capture', 'blocks', 'files', 'sparse', 'small-files', 'memory'];
+const PARTS = [
+  'client',
+  'disk',
+  'capture',
+  'blocks',
+  'files',
+  'sparse',
+  'small-files',
+  'memory',
+  'boot',
+  'server',
+];
 
 extendPath();
 const words = process.argv.slice(2);
@@ -48,6 +61,8 @@ if (parts.includes('files')) console.log(await benchBlocksAndFiles('files', sess
 if (parts.includes('sparse')) console.log(await benchSparseDisk(session));
 if (parts.includes('small-files')) console.log(await benchSmallFiles(session));
 if (parts.includes('memory')) console.log(await benchMemory(session));
+if (parts.includes('boot')) console.log(await benchBootTime(session));
+if (parts.includes('server')) console.log(await benchServer());
 
 /** Random, so that no server gains by finding zeros. */
 async function writeRandomFile(path: string): Promise<void> {
