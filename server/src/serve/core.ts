@@ -2,6 +2,8 @@ import { randomUUID } from 'node:crypto';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { messageOf } from '@diskferry/system/errors';
 import { sql } from 'kysely';
 import manifest from '../../package.json' with { type: 'json' };
 import { Access } from '../access/access.ts';
@@ -18,6 +20,7 @@ import { JobStore } from '../jobs/job-store.ts';
 import { captureRunner } from '../jobs/runners/capture-runner.ts';
 import { checkImageRunner } from '../jobs/runners/check-image-runner.ts';
 import { importImageRunner } from '../jobs/runners/import-image-runner.ts';
+import { inventoryRunner } from '../jobs/runners/inventory-runner.ts';
 import { deployRunner } from '../jobs/runners/deploy-runner.ts';
 import { LocalQueue } from '../jobs/local-queue.ts';
 import { SharedQueue } from '../jobs/shared-queue.ts';
@@ -67,6 +70,7 @@ export async function startCore(options: CoreOptions): Promise<ServerCore> {
       deploy: deployRunner({ catalog, registry, fleet, runFolder }),
       'check-image': checkImageRunner(catalog),
       'import-image': importImageRunner(catalog),
+      inventory: inventoryRunner({ registry, fleet }),
     },
     serverId: server,
     host: hostname(),
@@ -94,12 +98,14 @@ export async function startCore(options: CoreOptions): Promise<ServerCore> {
       }),
       log,
     });
+    const looking = lookAround(catalog, log);
     await events.add({ kind: 'server.started', message: `The server on ${hostname()} has started.` });
     return {
       api,
       fleet,
       firstToken,
       close: async () => {
+        looking.abort();
         await api.close();
         await jobs.stop();
         await database.destroy();
@@ -110,6 +116,22 @@ export async function startCore(options: CoreOptions): Promise<ServerCore> {
     await database.destroy();
     throw error;
   }
+}
+
+/** How often the catalog looks whether its files are there, in ms. */
+const LOOK_EVERY_MS = 5 * 60_000;
+
+/** Missing shares and images are noticed by themselves, and what waited for a share is cleared away when it is back. */
+function lookAround(catalog: Catalog, log: Log): AbortController {
+  const stopped = new AbortController();
+  const look = async (): Promise<void> => {
+    for (;;) {
+      await sleep(LOOK_EVERY_MS, undefined, { signal: stopped.signal, ref: false });
+      await catalog.look().catch((error: unknown) => log('warn', `the catalog: ${messageOf(error)}`));
+    }
+  };
+  look().catch(() => {});
+  return stopped;
 }
 
 /** Why a computer is in use, in a few words. */

@@ -168,6 +168,30 @@ test('older TLS than 1.3 is refused', async (context) => {
   });
 });
 
+test('a request that does not come to its end is cut off, and keeps nobody else waiting', async (context) => {
+  const { door } = await startServing(context);
+  const dial = (): Socket => connectTls({ port: door.port, host: '127.0.0.1', ca: door.authority });
+  const ends = [
+    'POST /api/v1/jobs HTTP/1.1\r\nHost: x\r\nX: ',
+    'POST /api/v1/jobs HTTP/1.1\r\nContent-Length: 9\r\n\r\n{',
+  ].map(async (begin) => {
+    const socket = dial();
+    await once(socket, 'secureConnect', BOUND);
+    socket.write(begin);
+    const drip = setInterval(() => socket.write(' '), 1_000);
+    const answer = await received(socket);
+    clearInterval(drip);
+    return answer;
+  });
+  const other = dial();
+  other.write('GET /health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n');
+  assert.match(await received(other), /^HTTP\/1\.1 200 OK/);
+  // Without a token, the second one is sent away before its body is waited for.
+  const [headers = '', body = ''] = await Promise.all(ends);
+  assert.match(headers, /^(HTTP\/1\.1 408 |$)/);
+  assert.match(body, /^HTTP\/1\.1 4(01|00|08) /);
+});
+
 test('who was admitted by a secret that is revoked is sent away at once, the others stay', async (context) => {
   const serving = await startServing(context);
   const client = await startClient(context, serving, serving.enrol('lab'), { serial: 'COMPUTER-A' });

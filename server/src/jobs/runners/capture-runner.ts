@@ -1,3 +1,4 @@
+import { messageOf } from '@diskferry/system/errors';
 import { type Static, Type } from 'typebox';
 import type { Catalog } from '../../catalog/catalog.ts';
 import { RefusedError } from '../../refused-error.ts';
@@ -83,7 +84,10 @@ async function capture(
       const { virtualSize, sha256 } = await catalog.finish(image.id, { signal: work.signal });
       return { imageId: image.id, image: titleOf(image), virtualSize, sha256 };
     } catch (error) {
-      await catalog.abandon(image.id, 'its capture has failed');
+      // Where its location is away, the catalog removes it later.
+      await catalog
+        .abandon(image.id, 'its capture has failed')
+        .catch((failure: unknown) => work.log(messageOf(failure)));
       throw error;
     }
   });

@@ -3,7 +3,7 @@ import { request as httpsRequest } from 'node:https';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { once } from 'node:events';
-import { json } from 'node:stream/consumers';
+import { json, text } from 'node:stream/consumers';
 import type { IncomingMessage } from 'node:http';
 import { type CliProcess, startCli } from '../../testing/cli-process.ts';
 import { interfacePath } from '../run-folder.ts';
@@ -26,7 +26,9 @@ export interface ServeProcess {
   readonly token: string | undefined;
   readonly authorityFile: string;
   /** By the socket of this machine, as its administrator. */
-  ask(method: string, path: string, body?: object): Promise<ApiAnswer>;
+  readonly ask: (method: string, path: string, body?: object) => Promise<ApiAnswer>;
+  /** In the text format of Prometheus. */
+  metrics(): Promise<string>;
   /** By HTTPS, with a token. */
   askWithToken(method: string, path: string, token: string): Promise<ApiAnswer>;
 }
@@ -54,6 +56,18 @@ export async function startServeProcess(
         httpRequest({ socketPath: interfacePath(runFolder), path, method, headers: headersFor(body) }),
         body,
       ),
+    metrics: async () => {
+      const asked = httpsRequest({
+        host: 'localhost',
+        port: Number(port),
+        path: '/metrics',
+        ca: readFileSync(authorityFile),
+        headers: { authorization: `Bearer ${token}` },
+      });
+      asked.end();
+      const [response] = (await once(asked, 'response')) as [IncomingMessage];
+      return text(response);
+    },
     askWithToken: (method, path, shown) =>
       answerTo(
         httpsRequest({
