@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { DiskferryError, messageOf } from '@diskferry/system/errors';
 import type { Log } from '../api/services.ts';
 import type { Registry } from '../registry/registry.ts';
+import { standbyAnswer } from '../registry/states/standby-answer.ts';
 import type { Computer } from '../serve/computers.ts';
 
 /** How often a computer that is awaited is looked for, in ms. */
@@ -36,11 +37,19 @@ export class Fleet {
       const { id, name, state } = seen.computer;
       this.#connected.set(id, computer);
       this.#log('info', `${computer.name} is the computer ${name} (${state})`);
+      if (standbyAnswer(state) === 'leave') await this.#sendAway(computer);
       await computer.link.ended;
       if (this.#connected.get(id) === computer) this.#connected.delete(id);
     } catch (error) {
       this.#log('error', `${computer.name} could not be looked up: ${messageOf(error)}`);
     }
+  }
+
+  /** It runs a system of its own and was started from our media all the same: nobody has called it. */
+  async #sendAway({ name, link }: Computer): Promise<void> {
+    await link
+      .ask({ type: 'leave', how: 'local-disk' })
+      .catch((error: unknown) => this.#log('warn', `${name} does not leave: ${messageOf(error)}`));
   }
 
   /** The computer of an id, if it is connected. */
