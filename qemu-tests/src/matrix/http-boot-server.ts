@@ -37,33 +37,21 @@ export async function startHttpBoot({ session, server, file }: HttpBoot): Promis
     '--dhcp-option-force=tag:http,60,HTTPClient',
   ];
   await startDaemon(session, [...server.enter, 'dnsmasq', ...words], /started/);
-  await startDaemon(session, [
-    ...server.enter,
-    'busybox',
-    'httpd',
-    '-f',
-    '-v',
-    '-p',
-    '80',
-    '-h',
-    dirname(file),
-  ]);
+  await startDaemon(session, [...server.enter, 'busybox', 'httpd', '-f', '-p', '80', '-h', dirname(file)]);
 }
 
-/** Starts a program that the session ends. */
+/** Starts a program that the session ends, and waits until its standard error shows that it is ready, if it says so. */
 async function startDaemon(
   session: Session,
-  [program, ...words]: readonly string[],
+  [program = '', ...words]: readonly string[],
   ready?: RegExp,
 ): Promise<void> {
-  const child = spawn(program ?? '', words, { stdio: ['ignore', 'ignore', 'pipe'], detached: true });
+  const said = ready === undefined ? 'ignore' : 'pipe';
+  const child = spawn(program, words, { stdio: ['ignore', 'ignore', said], detached: true });
   await once(child, 'spawn');
   if (child.pid !== undefined) session.holdProcess(child.pid, words.join(' '));
   child.unref();
-  if (ready === undefined) {
-    child.stderr.destroy();
-    return;
-  }
+  if (child.stderr === null || ready === undefined) return;
   for await (const line of createInterface(child.stderr)) if (ready.test(line)) return;
   throw new Error(`${words.join(' ')} ended`);
 }

@@ -10,8 +10,8 @@ import { makeCatalog } from './catalog.ts';
 import type { CellResult } from './cell-result.ts';
 import { allCells, type Cell } from './cells.ts';
 import { bootWithModels } from './driver-boot.ts';
-import { formatTables, replaceTables } from './hardware-page.ts';
-import { readMedia } from './media.ts';
+import { formatTables, type PageFacts, replaceTables } from './hardware-page.ts';
+import { type MatrixMedia, readMedia } from './media.ts';
 import { readModuleAliases } from './module-lists.ts';
 import { bootMedium } from './medium-boot.ts';
 import { listDevices } from './qemu-devices.ts';
@@ -93,11 +93,27 @@ async function runMatrix({ minutes, only, list, folder }: Options): Promise<numb
   }
   if (process.getuid?.() !== 0) throw new UsageError('run it as root: PXE needs networks of its own');
   say(`QEMU ${media.qemu}, Linux ${media.kernel}; results in ${store.folder}`);
+  await run(inOrder(chosen, store), { media, store, isOver: () => Date.now() > end });
+  if (cells.every(({ name }) => store.read(name) !== undefined)) await writePage({ catalog, media, store });
+  return verdict(
+    chosen.map(({ name }) => store.read(name)),
+    catalog.unknown,
+  );
+}
+
+interface Run {
+  readonly media: MatrixMedia;
+  readonly store: ResultStore;
+  readonly isOver: () => boolean;
+}
+
+/** Starts machines until all is done or time is over, and keeps each result as soon as it is there. */
+async function run(cells: readonly Cell[], { media, store, isOver }: Run): Promise<void> {
   await cleanUp();
   await using session = openSession('matrix');
   const aliases = await readModuleAliases(media.kernel);
   const { signal } = interruption;
-  await runCells(inOrder(chosen, store), {
+  await runCells(cells, {
     bootModels: async (models) => {
       const name = `matrix-${models.length === 1 ? models[0]?.name : 'models'}`;
       return bootWithModels({ name, session, models, media, aliases, signal });
@@ -108,24 +124,18 @@ async function runMatrix({ minutes, only, list, folder }: Options): Promise<numb
       store.write(name, result);
       say(`  ${describe(name, result)}`);
     },
-    isOver: () => Date.now() > end,
+    isOver,
     signal,
   });
-  const results = cells.map(({ name }) => store.read(name));
-  if (!results.includes(undefined)) {
-    const page = await readFile(PAGE, 'utf8');
-    await writeFile(
-      PAGE,
-      replaceTables(page, formatTables({ catalog, media, resultOf: (name) => store.read(name) })),
-    );
-    say(`all cells are known: docs/hardware.md is written`);
-  }
-  for (const name of catalog.unknown)
-    say(`${name}: QEMU has it and the matrix does not know it: add it to qemu-tests/src/matrix`);
-  return verdict(
-    chosen.map(({ name }) => store.read(name)),
-    catalog.unknown.length,
-  );
+}
+
+async function writePage({
+  store,
+  ...facts
+}: Omit<PageFacts, 'resultOf'> & { readonly store: ResultStore }): Promise<void> {
+  const tables = formatTables({ ...facts, resultOf: (name) => store.read(name) });
+  await writeFile(PAGE, replaceTables(await readFile(PAGE, 'utf8'), tables));
+  say('all cells are known: docs/hardware.md is written');
 }
 
 /** What is missing first, then what failed; what has passed is not done again. */
@@ -135,14 +145,17 @@ function inOrder(cells: readonly Cell[], store: ResultStore): Cell[] {
   return [...missing, ...failed];
 }
 
-function verdict(results: readonly (CellResult | undefined)[], unknown: number): number {
+/** @param unknown devices that the matrix cannot test; they count as failed */
+function verdict(results: readonly (CellResult | undefined)[], unknown: readonly string[]): number {
   const missing = results.filter((result) => result === undefined).length;
-  const failed = results.filter((result) => result?.state === 'failed').length + unknown;
+  const failed = results.filter((result) => result?.state === 'failed').length;
+  const good = results.length - missing - failed;
   say(
-    `${results.length} cells: ${results.length - missing - failed} as they should be, ${failed} failed, ${missing} not done` +
-      ` (${formatDuration(performance.now())})`,
+    `${results.length} cells: ${good} as they should be, ${failed} failed, ${missing} not done (${formatDuration(performance.now())})`,
   );
-  if (failed > 0) return EXIT.failed;
+  if (unknown.length > 0)
+    say(`QEMU has devices that qemu-tests/src/matrix does not know: ${unknown.join(', ')}`);
+  if (failed + unknown.length > 0) return EXIT.failed;
   if (missing === 0) return EXIT.passed;
   say('time is over; run the same command again to go on');
   return EXIT.timeOver;
