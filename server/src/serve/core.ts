@@ -21,6 +21,7 @@ import { captureRunner } from '../jobs/runners/capture-runner.ts';
 import { checkImageRunner } from '../jobs/runners/check-image-runner.ts';
 import { importImageRunner } from '../jobs/runners/import-image-runner.ts';
 import { inventoryRunner } from '../jobs/runners/inventory-runner.ts';
+import { powerRunner } from '../jobs/runners/power-runner.ts';
 import { deployRunner } from '../jobs/runners/deploy-runner.ts';
 import { LocalQueue } from '../jobs/local-queue.ts';
 import { SharedQueue } from '../jobs/shared-queue.ts';
@@ -71,6 +72,7 @@ export async function startCore(options: CoreOptions): Promise<ServerCore> {
       'check-image': checkImageRunner(catalog),
       'import-image': importImageRunner(catalog),
       inventory: inventoryRunner({ registry, fleet }),
+      power: powerRunner({ registry, fleet, hook: settings.powerHook }),
     },
     serverId: server,
     host: hostname(),

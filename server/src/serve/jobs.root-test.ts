@@ -1,9 +1,12 @@
 import assert from 'node:assert/strict';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { compareTrees } from '../compare/compare-trees.ts';
 import { attachRoot, sha256 } from '../testing/source-disk.ts';
+import type { ApiAnswer } from './testing/serve-process.ts';
 import {
   assertNothingLeft,
   captureOf,
@@ -104,4 +107,31 @@ test('a server that is killed in a capture goes on with it when it starts again'
   again.cli.signalGroup('SIGTERM');
   await again.cli.ended;
   await assertNothingLeft(runFolder);
+});
+
+test('a computer is switched on by the program of the administrator; one that is connected is asked itself', async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'diskferry-power-'));
+  t.after(() => rmSync(folder, { recursive: true }));
+  const [settings, hook, told] = ['server.toml', 'hook', 'told'].map((name) => join(folder, name)) as [
+    string,
+    string,
+    string,
+  ];
+  writeFileSync(settings, `[power]\nhook = "${hook}"\n`);
+  writeFileSync(hook, `#!/bin/sh\necho "$1 $DISKFERRY_COMPUTER_NAME" >> ${told}\n`, { mode: 0o755 });
+  const { server } = await serveComputer(t, ['--settings', settings]);
+  const power = async (action: string): Promise<ApiAnswer['json']> => {
+    const { json } = await server.ask('POST', '/api/v1/jobs', {
+      kind: 'power',
+      spec: { computer: 'pc1', action },
+    });
+    return endedJob(server, json.id);
+  };
+  const on = await power('on');
+  assert.equal(on.state, 'succeeded', JSON.stringify(on.error));
+  assert.ok(on.result.by.endsWith(hook));
+  assert.equal(readFileSync(told, 'utf8'), 'on pc1\n');
+  // The client of this test runs on no secondary OS, and does not switch this machine off.
+  assert.equal((await power('off')).state, 'failed');
+  assert.equal(readFileSync(told, 'utf8'), 'on pc1\n');
 });

@@ -23,13 +23,14 @@ const DEFAULTS = {
   logLevel: 'info',
   jobsAtOnce: 4,
   jobsAtOncePerLink: 2,
+  powerHook: undefined,
 };
 
 test('the packaged file changes nothing, and what it shows as the defaults are the defaults', () => {
   assert.deepEqual(readServerSettings(PACKAGED, '/state'), DEFAULTS);
   const shown = readFileSync(PACKAGED, 'utf8')
     .split('\n')
-    .filter((line) => !/^#(database = "post|listen|hosts)/.test(line))
+    .filter((line) => !/^#(database = "post|listen|hosts|hook)/.test(line))
     .map((line) => line.replace(/^#(?=[a-z-]+ = )/, ''));
   assert.deepEqual(readServerSettings(file(shown.join('\n')), '/state'), DEFAULTS);
 });
@@ -37,7 +38,7 @@ test('the packaged file changes nothing, and what it shows as the defaults are t
 test('all settings are read', () => {
   const path = file(
     'database = "postgresql://x@y/z"\nlisten = "192.0.2.1"\nport = 8443\nhosts = ["a", "b"]\nlog-level = "debug"\n' +
-      '[jobs]\nat-once = 8\nat-once-per-link = 3\n',
+      '[jobs]\nat-once = 8\nat-once-per-link = 3\n[power]\nhook = "/x/power"\n',
   );
   assert.deepEqual(readServerSettings(path, '/state'), {
     database: 'postgresql://x@y/z',
@@ -47,6 +48,7 @@ test('all settings are read', () => {
     logLevel: 'debug',
     jobsAtOnce: 8,
     jobsAtOncePerLink: 3,
+    powerHook: '/x/power',
   });
   const absolute = file('database = "sqlite:/srv/db.sqlite"');
   assert.equal(readServerSettings(absolute, '/state').database, 'sqlite:/srv/db.sqlite');

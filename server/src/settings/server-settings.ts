@@ -18,6 +18,7 @@ const FILE = Type.Object(
     port: Type.Optional(Type.Integer({ minimum: 0, maximum: MAX_PORT })),
     hosts: Type.Optional(Type.Array(Type.String({ minLength: 1 }))),
     'log-level': Type.Optional(Type.Enum(LOG_LEVELS)),
+    power: Type.Optional(Type.Object({ hook: Type.Optional(Type.String({ pattern: '^/' })) }, CLOSED)),
     jobs: Type.Optional(
       Type.Object(
         {
@@ -47,6 +48,8 @@ export interface ServerSettings {
   readonly jobsAtOnce: number;
   /** And of them, those whose computers are on the same link. */
   readonly jobsAtOncePerLink: number;
+  /** Absolute path of a program that switches computers by other means than ours. */
+  readonly powerHook: string | undefined;
 }
 
 /** Where the settings are if nobody says otherwise. */
@@ -94,6 +97,7 @@ function settingsOf(file: SettingsFile, stateFolder: string): ServerSettings {
     logLevel: file['log-level'] ?? 'info',
     jobsAtOnce: file.jobs?.['at-once'] ?? 4,
     jobsAtOncePerLink: file.jobs?.['at-once-per-link'] ?? 2,
+    powerHook: file.power?.hook,
   };
 }
 
