@@ -6,7 +6,9 @@ import { formatHostAddress, parseHostAddress } from '@diskferry/protocol/disk-ad
 import { UsageError } from '@diskferry/system/errors';
 import type { MediumSettings } from '@diskferry/system/medium/medium-settings';
 import { openSession } from '@diskferry/system/session';
-import { DECISIONS, type Decision } from '../pxe/boot-decision.ts';
+import { openDatabase, withoutPassword } from '../database/database.ts';
+import { EventLog } from '../events/event-log.ts';
+import { type BootPolicy, DECISIONS, type Decision } from '../pxe/boot-decision.ts';
 import { describeEvent, timed } from '../pxe/boot-log.ts';
 import { pxeStateFolder, rulesOfServer } from '../pxe/boot-rules.ts';
 import type { DhcpRange } from '../pxe/dnsmasq-settings.ts';
@@ -15,8 +17,12 @@ import { startPxeServer } from '../pxe/pxe-server.ts';
 import { policyOf } from '../pxe/rules-policy.ts';
 import { readClientSettings } from '../pxe/settings-file.ts';
 import { findInterface, type WireInterface } from '../pxe/wire-interface.ts';
+import { RegistryBootPolicy } from '../registry/boot-policy.ts';
+import { Registry } from '../registry/registry.ts';
 import { RefusedError, requireRoot } from '../refused-error.ts';
 import { SERVER_PORT } from '../serve/server-port.ts';
+import { stateFolder } from '../serve/state-folder.ts';
+import { readServerSettings } from '../settings/server-settings.ts';
 import { type CliOption, choiceOption, type Invocation, portOption } from './command.ts';
 import { print, printNote } from './output.ts';
 
@@ -32,6 +38,11 @@ export const PXE_SERVE_OPTIONS: readonly CliOption[] = [
     value: 'WORD',
     help: `serve: what counts for machines that no rule names: ${DECISIONS.join(', ')} (default ignore)`,
   },
+  {
+    name: 'registry',
+    help: 'serve: no rules; the states of the computers that "diskferry serve" knows decide, and unknown ones boot',
+  },
+  { name: 'settings', value: 'FILE', help: 'serve: with --registry, the settings of that server' },
   {
     name: 'secure-boot',
     help: 'serve: UEFI machines get signed loaders, which Secure Boot accepts; allow, local, refuse: this one does',
@@ -76,9 +87,8 @@ export async function runPxeServe(invocation: Invocation): Promise<number> {
   const wire = await findInterface(name, values.get('address'));
   const dhcp = dhcpOption(invocation, wire);
   const loading = loadingOption(invocation, wire);
-  const unknown = choiceOption(invocation, 'unknown', DECISIONS) ?? 'ignore';
-  const rules = rulesOfServer();
   const secureBoot = flags.has('secure-boot');
+  await using decider = await deciderOf(invocation, secureBoot);
   const filesFolder = resolve(values.get('files') ?? BUILT_FILES);
   if (secureBoot) requireSignedLoader(filesFolder);
   const logFile = join(pxeStateFolder(), 'log.jsonl');
@@ -92,7 +102,7 @@ export async function runPxeServe(invocation: Invocation): Promise<number> {
     client: await clientOption(invocation),
     kernelWords: kernelWordsOption(invocation),
     httpPort: portOption(invocation, 'http-port') ?? HTTP_PORT,
-    policy: policyOf(rules, unknown, secureBoot),
+    policy: decider.policy,
     logFile,
     leasesFile: join(pxeStateFolder(), `leases-${wire.name}`),
     onEvent: (event) => print(flags.has('json') ? JSON.stringify(timed(event)) : describeEvent(event)),
@@ -102,13 +112,43 @@ export async function runPxeServe(invocation: Invocation): Promise<number> {
     printNote(
       `${wire.name} (${wire.address}): ${dhcp === undefined ? 'beside the DHCP server that is there' : `addresses ${dhcp.from} to ${dhcp.to}`}, ${server.httpUrl}`,
     );
-    printNote(`machines without a rule: ${UNKNOWN_WORDS[unknown]}; rules: ${rules.path}; log: ${logFile}`);
+    printNote(`${decider.words}; log: ${logFile}`);
     printNote('ready');
     if (!signal.aborted) await once(signal, 'abort');
   } finally {
     await server.close();
   }
   return 0;
+}
+
+interface Decider extends AsyncDisposable {
+  readonly policy: BootPolicy;
+  /** Who decides, for the user. */
+  readonly words: string;
+}
+
+/** @throws {DiskferryError} `DATABASE_FAILED` */
+async function deciderOf(invocation: Invocation, secureBoot: boolean): Promise<Decider> {
+  const { values, flags } = invocation;
+  const asked = choiceOption(invocation, 'unknown', DECISIONS);
+  if (!flags.has('registry')) {
+    const unknown = asked ?? 'ignore';
+    const rules = rulesOfServer();
+    return {
+      policy: policyOf(rules, unknown, secureBoot),
+      words: `machines without a rule: ${UNKNOWN_WORDS[unknown]}; rules: ${rules.path}`,
+      [Symbol.asyncDispose]: async () => {},
+    };
+  }
+  const unknown = asked ?? 'boot';
+  const { database: url } = readServerSettings(values.get('settings'), stateFolder());
+  const database = await openDatabase(url);
+  const registry = await Registry.open(database, new EventLog(database));
+  return {
+    policy: new RegistryBootPolicy(registry, { unknown, secureBoot }),
+    words: `unknown computers: ${UNKNOWN_WORDS[unknown]}; the others by their states in ${withoutPassword(url)}`,
+    [Symbol.asyncDispose]: () => database.destroy(),
+  };
 }
 
 const UNKNOWN_WORDS: Readonly<Record<Decision, string>> = {

@@ -9,6 +9,9 @@ import {
 import type { BootTrait, Registry } from './registry.ts';
 import { bootDecision } from './states/standby-answer.ts';
 
+/** How often the registry is looked at where the DHCP side must know who is in it, in ms. */
+const LOOK_EVERY_MS = 2_000;
+
 export interface RegistryBootPolicyOptions {
   /** For machines that nobody has seen yet, and for those that cannot be told apart. */
   readonly unknown: Decision;
@@ -55,8 +58,22 @@ export class RegistryBootPolicy implements BootPolicy {
     };
   }
 
+  /** Changes of this process are told at once; for those of others the registry is looked at from time to time. */
   onChange(listener: () => void): () => void {
-    return this.#namesNobody() ? () => {} : this.#registry.onChange(listener);
+    if (this.#namesNobody()) return () => {};
+    let known: string | undefined;
+    const look = async (): Promise<void> => {
+      const traits = JSON.stringify(await this.#registry.bootTraits());
+      if (known !== undefined && traits !== known) listener();
+      known = traits;
+    };
+    // Where the database is away, what was known counts on.
+    const timer = setInterval(() => void look().catch(() => {}), LOOK_EVERY_MS).unref();
+    const leave = this.#registry.onChange(listener);
+    return () => {
+      clearInterval(timer);
+      leave();
+    };
   }
 
   /** Everybody is answered, and all that is decided is decided when they ask. */
