@@ -4,6 +4,7 @@ import { extendPath } from '@diskferry/system/tools';
 import { TrustError } from '@diskferry/trust/trust-error';
 import manifest from '../package.json' with { type: 'json' };
 import { attachCommand } from './cli/attach-command.ts';
+import { backupCommand } from './cli/backup-command.ts';
 import { bootCommand } from './cli/boot-command.ts';
 import { captureCommand } from './cli/capture-command.ts';
 import { cleanupCommand } from './cli/cleanup-command.ts';
@@ -38,6 +39,7 @@ const COMMANDS: readonly CliCommand[] = [
   detachCommand,
   bootCommand,
   serveCommand,
+  backupCommand,
   computersCommand,
   enrolCommand,
   mediaCommand,
