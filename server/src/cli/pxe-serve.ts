@@ -68,6 +68,10 @@ export const PXE_SERVE_OPTIONS: readonly CliOption[] = [
     value: 'HOST',
     help: `serve: with --media, whom they dial, with :PORT unless ${SERVER_PORT} (default: this host)`,
   },
+  {
+    name: 'extra-drivers',
+    help: 'serve: machines get all storage and network drivers, not the common ones only',
+  },
   { name: 'kernel-words', value: 'WORDS', help: 'serve: further words of the kernel command line' },
   { name: 'files', value: 'FOLDER', help: 'serve: where vmlinuz and initrd are (default: dist/pxe)' },
   {
@@ -99,6 +103,7 @@ export async function runPxeServe(invocation: Invocation): Promise<number> {
     dhcp,
     loading,
     filesFolder,
+    extraDrivers: flags.has('extra-drivers'),
     client: await clientOption(invocation),
     kernelWords: kernelWordsOption(invocation),
     httpPort: portOption(invocation, 'http-port') ?? HTTP_PORT,

@@ -32,6 +32,8 @@ export interface PxeServerOptions {
   readonly loading?: DhcpRange | undefined;
   /** The folder of vmlinuz and initrd. */
   readonly filesFolder: string;
+  /** Whether machines get the drivers that are in no initrd, too: `extra-drivers` of that folder. */
+  readonly extraDrivers: boolean;
   /** Makes the computers managed ones; without it they wait for somebody who knows their pairing code. */
   readonly client?: MediumSettings | undefined;
   /** Further words of the kernel command line. */
@@ -52,6 +54,8 @@ export interface PxeServer {
   close(): Promise<void>;
 }
 
+/** What the build calls the archive of all further drivers. */
+const EXTRA_DRIVERS = 'extra-drivers';
 /** Firmware asks four times and more, with growing pauses; then it is another start. */
 const SAME_START_MS = 60_000;
 
@@ -66,9 +70,12 @@ export async function startPxeServer(options: PxeServerOptions): Promise<PxeServ
   const { session, wire, policy, client, filesFolder, onNote } = options;
   requireTools(['dnsmasq', 'ss']);
   requireLoaders();
-  findBootFiles(filesFolder);
   await requireFreePorts(wire);
-  const appended = client === undefined ? [] : [writeSettingsFile(client, session)];
+  const appended = [
+    ...(options.extraDrivers ? [join(filesFolder, EXTRA_DRIVERS)] : []),
+    ...(client === undefined ? [] : [writeSettingsFile(client, session)]),
+  ];
+  findBootFiles(filesFolder, appended);
   const onEvent = loggingTo(options);
   const desk = new BootDesk({ policy, files: () => findBootFiles(filesFolder, appended), onEvent });
   const signed = signedLoader(filesFolder);

@@ -460,6 +460,25 @@ test('a computer gets the settings of its server behind the initrd, and programs
   );
 });
 
+test('all further drivers come behind the initrd, where they were asked for', async () => {
+  await using inner = openSession('pxe-test');
+  using folders = makePxeFolders();
+  const { server, loading } = await openSite(inner, false);
+  const words = ['--interface', 'eth0', '--unknown', 'boot', '--extra-drivers'];
+  const missing = ['pxe', 'serve', '--files', folders.files, ...words];
+  const { exitCode, stderr } = await runCli(missing, { env: folders.env, before: server.enter });
+  assert.equal(exitCode, 2);
+  assert.match(stderr, /extra-drivers is missing: make it with/);
+  const drivers = Buffer.from('an archive of drivers'.padEnd(64));
+  writeFileSync(join(folders.files, 'extra-drivers'), drivers);
+  const pxe = await startPxe(inner, folders, server, words);
+  const { body } = await fetchThere(loading, `http://${OURS}:7480/machine?mac=52-54-00-aa-bb-cd`);
+  const [, initrd = ''] = /^initrd --name initrd (\S+)/m.exec(body.toString()) ?? [];
+  assert.deepEqual((await fetchThere(loading, initrd)).body, Buffer.concat([folders.initrd, drivers]));
+  pxe.process.signalGroup('SIGINT');
+  await pxe.process.ended;
+});
+
 test('where there is no other DHCP server, it hands out addresses to all and boots those that it shall', async () => {
   await using inner = openSession('pxe-test');
   using folders = makePxeFolders();
