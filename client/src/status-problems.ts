@@ -32,7 +32,7 @@ export function problemsOf(
 
 function failedSettings({ adapter, words }: NetworkState): Problem {
   return {
-    title: `the settings of ${adapter} do not work`,
+    title: `${adapter} does not work`,
     text: `${adapter}: ${words}. Press N to set it up otherwise.`,
   };
 }

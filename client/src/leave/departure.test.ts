@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import type { KexecPieceMessage } from '@diskferry/protocol/control';
 import { type Access, openAccess } from '../access/access.ts';
+import { managedAccess } from '../managed/managed-access.ts';
 import { Departure } from './departure.ts';
 
 const SCRIPT_FOLDER = 'usr/lib/diskferry';
@@ -53,6 +54,12 @@ test('the computer leaves after the answer', async (context) => {
   const end = new Departure(root).prepare(WRITABLE, leaving);
   assert.throws(() => readFileSync(join(root, 'calls')));
   await end();
+  assert.equal(readFileSync(join(root, 'calls'), 'utf8'), 'reboot\n');
+});
+
+test('the server that its medium names may send it away', async (context) => {
+  const root = madeUpSystem(context);
+  await new Departure(root).prepare(managedAccess({ host: 'server.example', port: 7443 }), leaving)();
   assert.equal(readFileSync(join(root, 'calls'), 'utf8'), 'reboot\n');
 });
 

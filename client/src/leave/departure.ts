@@ -74,14 +74,17 @@ export class Departure {
     return join(this.#root, FOLDER, file);
   }
 
-  #requireRight({ tls, writable, grants }: Access): void {
+  /** Who may be given the right to write may also send it away: both take a server that has proved who it is. */
+  #requireRight(access: Access): void {
     if (!canLeave(this.#root)) throw refusal('it runs on no secondary OS');
-    if (tls === undefined && !writable) {
+    try {
+      access.refuseGrants();
+    } catch {
       throw refusal(
         'its client was started with --insecure, where nobody proves who he is; use the keys at its screen',
       );
     }
-    const [grant] = grants.list();
+    const [grant] = access.grants.list();
     if (grant !== undefined) throw refusal(`job ${grant.job} writes to ${grant.disk}`);
   }
 }
