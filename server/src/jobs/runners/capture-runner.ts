@@ -2,14 +2,14 @@ import { messageOf } from '@diskferry/system/errors';
 import { type Static, Type } from 'typebox';
 import type { Catalog } from '../../catalog/catalog.ts';
 import { RefusedError } from '../../refused-error.ts';
-import { linkOf } from '../../fleet/fleet.ts';
 import { titleOf } from '../../catalog/image.ts';
 import type { JobRunner, JobWork } from '../job-engine.ts';
 import {
   AFTERWARDS,
   chooseDisk,
-  type ComputerWorkOptions,
+  computerFacts,
   releaseComputer,
+  type TransferRunnerOptions,
   withComputer,
 } from './computer-work.ts';
 import { runDiskferry } from './run-diskferry.ts';
@@ -29,20 +29,14 @@ const SPEC = Type.Object(
   { additionalProperties: false },
 );
 
-export interface CaptureRunnerOptions extends ComputerWorkOptions {
-  readonly catalog: Catalog;
-}
-
 /** Captures a disk of a computer into a new image of the catalog. */
-export function captureRunner(options: CaptureRunnerOptions): JobRunner {
+export function captureRunner(options: TransferRunnerOptions): JobRunner {
   const { catalog, registry } = options;
   return {
     async check(spec) {
       const { computer, location } = readSpec(SPEC, spec);
-      const { id, address } = await registry.get(computer);
       await locationOf(catalog, location);
-      const link = linkOf(address);
-      return { computerId: id, ...(link === undefined ? {} : { link }) };
+      return computerFacts(registry, computer);
     },
     run: (work) => capture(options, work, readSpec(SPEC, work.job.spec)),
     async recover(job) {
@@ -54,7 +48,7 @@ export function captureRunner(options: CaptureRunnerOptions): JobRunner {
 }
 
 async function capture(
-  options: CaptureRunnerOptions,
+  options: TransferRunnerOptions,
   work: JobWork,
   spec: Static<typeof SPEC>,
 ): Promise<Readonly<Record<string, unknown>>> {

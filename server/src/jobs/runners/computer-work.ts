@@ -1,10 +1,11 @@
 import { messageOf } from '@diskferry/system/errors';
 import { RefusedError } from '../../refused-error.ts';
 import type { Computer } from '../../serve/computers.ts';
-import type { Fleet } from '../../fleet/fleet.ts';
+import type { Catalog } from '../../catalog/catalog.ts';
+import { type Fleet, linkOf } from '../../fleet/fleet.ts';
 import type { Registry } from '../../registry/registry.ts';
 import type { Job } from '../job.ts';
-import type { JobWork } from '../job-engine.ts';
+import type { JobFacts, JobWork } from '../job-engine.ts';
 
 /** What a computer does when the work on it is done. */
 export const AFTERWARDS = ['local-disk', 'power-off', 'standby'] as const;
@@ -14,6 +15,22 @@ export interface ComputerWorkOptions {
   readonly registry: Registry;
   readonly fleet: Fleet;
   readonly runFolder: string;
+}
+
+/** What transfers need besides. */
+export interface TransferRunnerOptions extends ComputerWorkOptions {
+  readonly catalog: Catalog;
+}
+
+/**
+ * The computer of a job, and the link that it loads.
+ *
+ * @throws {DiskferryError} `COMPUTER_MISSING`
+ */
+export async function computerFacts(registry: Registry, idOrName: string): Promise<JobFacts> {
+  const { id, address } = await registry.get(idOrName);
+  const link = linkOf(address);
+  return { computerId: id, ...(link === undefined ? {} : { link }) };
 }
 
 export interface ComputerWork {

@@ -1,13 +1,13 @@
 import { type Static, Type } from 'typebox';
 import type { Catalog } from '../../catalog/catalog.ts';
 import { titleOf } from '../../catalog/image.ts';
-import { linkOf } from '../../fleet/fleet.ts';
 import type { JobRunner, JobWork } from '../job-engine.ts';
 import {
   AFTERWARDS,
   chooseDisk,
-  type ComputerWorkOptions,
+  computerFacts,
   releaseComputer,
+  type TransferRunnerOptions,
   withComputer,
 } from './computer-work.ts';
 import { runDiskferry } from './run-diskferry.ts';
@@ -30,22 +30,14 @@ const SPEC = Type.Object(
   { additionalProperties: false },
 );
 
-export interface DeployRunnerOptions extends ComputerWorkOptions {
-  readonly catalog: Catalog;
-}
-
 /** Deploys an image of the catalog onto a disk of a computer. */
-export function deployRunner(options: DeployRunnerOptions): JobRunner {
+export function deployRunner(options: TransferRunnerOptions): JobRunner {
   const { catalog, registry } = options;
   return {
     async check(spec) {
       const { computer, image } = readSpec(SPEC, spec);
-      const [{ id, address }, { id: imageId }] = [
-        await registry.get(computer),
-        await findImage(catalog, image),
-      ];
-      const link = linkOf(address);
-      return { computerId: id, imageId, ...(link === undefined ? {} : { link }) };
+      const { id: imageId } = await findImage(catalog, image);
+      return { ...(await computerFacts(registry, computer)), imageId };
     },
     run: (work) => deploy(options, work, readSpec(SPEC, work.job.spec)),
     async recover(job) {
@@ -56,7 +48,7 @@ export function deployRunner(options: DeployRunnerOptions): JobRunner {
 }
 
 async function deploy(
-  options: DeployRunnerOptions,
+  options: TransferRunnerOptions,
   work: JobWork,
   spec: Static<typeof SPEC>,
 ): Promise<Readonly<Record<string, unknown>>> {

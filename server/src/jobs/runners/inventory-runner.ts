@@ -1,7 +1,6 @@
 import { Type } from 'typebox';
-import { linkOf } from '../../fleet/fleet.ts';
 import type { JobRunner } from '../job-engine.ts';
-import type { ComputerWorkOptions } from './computer-work.ts';
+import { computerFacts, type ComputerWorkOptions } from './computer-work.ts';
 import { readSpec } from './spec.ts';
 
 const SPEC = Type.Object(
@@ -12,11 +11,7 @@ const SPEC = Type.Object(
 /** Asks a computer on standby what it is made of, and writes it down. It stays in its state. */
 export function inventoryRunner({ registry, fleet }: Omit<ComputerWorkOptions, 'runFolder'>): JobRunner {
   return {
-    async check(spec) {
-      const { id, address } = await registry.get(readSpec(SPEC, spec).computer);
-      const link = linkOf(address);
-      return { computerId: id, ...(link === undefined ? {} : { link }) };
-    },
+    check: async (spec) => computerFacts(registry, readSpec(SPEC, spec).computer),
     async run({ job, signal, onProgress }) {
       const { id } = await registry.get(readSpec(SPEC, job.spec).computer);
       onProgress({ step: 'wait for the computer' });
