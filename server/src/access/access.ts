@@ -2,8 +2,7 @@ import { UsageError } from '@diskferry/system/errors';
 import type { Database, Queries } from '../database/database.ts';
 import { newId, now } from '../database/rows.ts';
 import { RefusedError } from '../refused-error.ts';
-import { type Action, lesserRole, ROLES, type Role } from './permissions.ts';
-import { type AccessError, unauthenticated } from './access-error.ts';
+import { lesserRole, ROLES, type Role } from './permissions.ts';
 import { type Principal, requirePermission } from './principal.ts';
 import type { TokenRow, UserRow } from './tables.ts';
 import { matchesDigest, publicKeyOf } from './token-text.ts';
@@ -101,16 +100,6 @@ export class Access {
       ...(scopes === undefined ? {} : { scopes }),
       ...(expiresAt === undefined ? {} : { expiresAt }),
     };
-  }
-
-  /** @throws {AccessError} `FORBIDDEN`: see `requirePermission` in principal.ts */
-  requirePermission(principal: Principal, action: Action): void {
-    requirePermission(principal, action);
-  }
-
-  /** What to answer to somebody whom `authenticate` does not know. */
-  unauthenticated(): AccessError {
-    return unauthenticated();
   }
 
   /** Users by name. */

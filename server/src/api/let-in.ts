@@ -6,15 +6,6 @@ import type { Router } from './router.ts';
 
 const BEARER = /^Bearer ([!-~]{1,256})$/i;
 
-/** Who is at the server's own console with the rights of its user. */
-const LOCAL: Principal = {
-  userId: 'local',
-  userName: 'local',
-  tokenId: 'local',
-  tokenName: 'socket',
-  role: 'administrator',
-};
-
 /** Who sends a request, and from where. */
 export interface Caller {
   readonly principal: Principal;
@@ -38,7 +29,7 @@ export function letIn(app: Router, { access, isLocal }: LetInOptions): void {
   app.addHook('onRequest', async (request) => {
     const { permission } = request.routeOptions.config;
     if (permission === 'open') return;
-    const principal = isLocal(request) ? LOCAL : await authenticate(access, request);
+    const principal = isLocal(request) ? access.localAdministrator : await authenticate(access, request);
     // Also where there is no route: those without a token are not told so.
     if (principal === undefined) throw unauthenticated();
     const address = (request.socket.remoteAddress ?? 'local').replace(/^::ffff:(?=\d+\.)/, '');
