@@ -10,7 +10,7 @@ import type { Schema } from './schema.ts';
 
 /**
  * All steps from an empty database to the schema of this version, in order. A step that was released never changes: what
- * comes later is a further step, and `released-schemas.root-test.ts` runs it with the data of older versions.
+ * comes later is a further step. None was released yet.
  */
 const MIGRATIONS: Readonly<Record<string, Migration>> = {
   '0001-events': createEvents,
