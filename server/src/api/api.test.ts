@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { PERMISSIONS, ROLES, type Action, type Role } from '../access/permissions.ts';
+import { inventoryOf } from '../serve/testing/scripted-client.ts';
 import type { ApiRoute } from './api.ts';
 import { startTestApi, type TestApi } from './testing/test-api.ts';
 
@@ -109,6 +110,9 @@ function bodyFor({ method, path }: ApiRoute): unknown {
   if (path === '/api/v1/users/:id') return { role: 'viewer' };
   if (path.endsWith('/tokens')) return { name: 'x' };
   if (path === '/api/v1/jobs') return { kind: 'quick', spec: {} };
+  if (path === '/api/v1/groups') return { name: `group-${Math.random().toString(36).slice(2)}` };
+  if (path === '/api/v1/rules') return { name: 'all', conditions: {}, namePattern: 'pc-{number}' };
+  if (/^\/api\/v1\/groups\/:id\/(add|remove)$/.test(path)) return { computers: ['nobody'] };
   if (path.endsWith('/merge') || path.endsWith('/split')) return { other: 'nobody' };
   if (path.endsWith('/state')) return { cause: 'adopted' };
   if (path.endsWith('/register') || method === 'PATCH') return {};
@@ -176,6 +180,40 @@ test('what was written is in the audit log, with who, what and from where, and w
   assert.equal(entries[0].detail.body.role, 'king');
   assert.equal(entries[1].userName, entries[3].detail.body.name);
   assert.ok(!text.includes(viewer) && !text.includes(viewer.split('.')[1] ?? viewer));
+});
+
+test('computers that fit a rule are registered by it, into a group; groups change', async (t) => {
+  const { ask, services } = await startTestApi(t);
+  const seen = async (serial: string): Promise<string> =>
+    (await services.registry.seen({ inventory: inventoryOf(serial, 'sda'), via: 'test', enrolment: 'lab' }))
+      .computer.id;
+  const first = await seen('SN100001');
+  const rule = { name: 'lab', conditions: { enrolment: 'lab' }, namePattern: 'lab-{number:2}', group: 'lab' };
+  const { status, json: made } = await ask('POST', '/api/v1/rules', { body: rule });
+  assert.deepEqual([status, made.enabled, made.position], [201, true, 1]);
+  assert.deepEqual((await ask('POST', '/api/v1/rules/apply')).json, { registered: 1 });
+  const second = await seen('SN100002');
+  const { json: list } = await ask('GET', '/api/v1/computers?group=lab');
+  assert.deepEqual(
+    list.computers.map(({ name, state }: { name: string; state: string }) => [name, state]),
+    [
+      ['lab-01', 'dormant'],
+      ['lab-02', 'dormant'],
+    ],
+  );
+  assert.equal(
+    (await ask('POST', '/api/v1/groups/lab/remove', { body: { computers: [first] } })).status,
+    204,
+  );
+  assert.deepEqual((await ask('GET', '/api/v1/groups/lab/members')).json, [second]);
+  assert.equal(
+    (await ask('PATCH', `/api/v1/rules/${made.id}`, { body: { enabled: false } })).json.enabled,
+    false,
+  );
+  await seen('SN100003');
+  assert.equal((await ask('GET', '/api/v1/computers?state=unregistered')).json.total, 1);
+  const wrong = await ask('POST', '/api/v1/rules', { body: { ...rule, conditions: { subnet: 'lab' } } });
+  assert.equal(wrong.status, 400);
 });
 
 test('a job is started, watched, cancelled and begun again', async (t) => {

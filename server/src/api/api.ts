@@ -9,6 +9,7 @@ import { addAccessRoutes } from './routes/access.ts';
 import { addComputerRoutes } from './routes/computers.ts';
 import { addEnrolmentRoutes } from './routes/enrolments.ts';
 import { addEventRoutes } from './routes/events.ts';
+import { addGroupAndRuleRoutes } from './routes/groups-and-rules.ts';
 import { addImageRoutes } from './routes/images.ts';
 import { addJobRoutes } from './routes/jobs.ts';
 import { addOperationRoutes } from './routes/operation.ts';
@@ -77,6 +78,7 @@ export async function buildApi(services: Services): Promise<Api> {
   addJobRoutes(app, services);
   addAccessRoutes(app, services);
   addComputerRoutes(app, services);
+  addGroupAndRuleRoutes(app, services);
   addImageRoutes(app, services);
   addEnrolmentRoutes(app, services);
   await app.ready();
