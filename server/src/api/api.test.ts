@@ -110,6 +110,12 @@ function bodyFor({ method, path }: ApiRoute): unknown {
   if (path === '/api/v1/users/:id') return { role: 'viewer' };
   if (path.endsWith('/tokens')) return { name: 'x' };
   if (path === '/api/v1/jobs') return { kind: 'quick', spec: {} };
+  if (path.endsWith('/for-group')) return { group: 'nobody', kind: 'quick', spec: {} };
+  if (path === '/api/v1/schedules') {
+    const job = { kind: 'quick', spec: {} };
+    return { name: `nightly-${Math.random().toString(36).slice(2)}`, cron: '0 3 * * *', job };
+  }
+  if (path === '/api/v1/schedules/:id') return { enabled: false };
   if (path === '/api/v1/groups') return { name: `group-${Math.random().toString(36).slice(2)}` };
   if (path === '/api/v1/rules') return { name: 'all', conditions: {}, namePattern: 'pc-{number}' };
   if (/^\/api\/v1\/groups\/:id\/(add|remove)$/.test(path)) return { computers: ['nobody'] };
@@ -232,6 +238,32 @@ test('a job is started, watched, cancelled and begun again', async (t) => {
   assert.equal((await ask('POST', `/api/v1/jobs/${job.id}/retry`)).status, 200);
   const strange = await ask('POST', '/api/v1/jobs', { body: { kind: 'strange', spec: {} } });
   assert.deepEqual([strange.status, strange.json.code], [400, 'JOB_KIND']);
+});
+
+test('a job is started for all computers of a group, and by the clock', async (t) => {
+  const { ask, services } = await startTestApi(t);
+  await ask('POST', '/api/v1/groups', { body: { name: 'lab' } });
+  const ids: string[] = [];
+  for (const serial of ['SN100001', 'SN100002']) {
+    const { computer } = await services.registry.seen({ inventory: inventoryOf(serial, 'sda'), via: 'test' });
+    ids.push(computer.id);
+  }
+  await ask('POST', '/api/v1/groups/lab/add', { body: { computers: ids } });
+  const { status, json: started } = await ask('POST', '/api/v1/jobs/for-group', {
+    body: { group: 'lab', kind: 'quick', spec: { x: 1 } },
+  });
+  assert.equal(status, 201);
+  assert.deepEqual(
+    new Set(started.map(({ spec }: { spec: object }) => JSON.stringify(spec))),
+    new Set(ids.map((computer) => JSON.stringify({ x: 1, computer }))),
+  );
+  const job = { kind: 'quick', spec: {} };
+  const made = await ask('POST', '/api/v1/schedules', { body: { name: 'nightly', cron: '0 3 * * *', job } });
+  assert.deepEqual([made.status, made.json.timeZone, made.json.enabled], [201, 'UTC', true]);
+  const strange = { name: 'x', cron: '0 3 * * *', job: { ...job, kind: 'strange' } };
+  assert.equal((await ask('POST', '/api/v1/schedules', { body: strange })).json.code, 'JOB_KIND');
+  assert.equal((await ask('DELETE', `/api/v1/schedules/${made.json.id}`)).status, 204);
+  assert.deepEqual((await ask('GET', '/api/v1/schedules')).json, []);
 });
 
 test('events come as they happen, and a stream that was cut goes on where it was', async (t) => {

@@ -13,6 +13,7 @@ import { addGroupAndRuleRoutes } from './routes/groups-and-rules.ts';
 import { addImageRoutes } from './routes/images.ts';
 import { addJobRoutes } from './routes/jobs.ts';
 import { addOperationRoutes } from './routes/operation.ts';
+import { addScheduleRoutes } from './routes/schedules.ts';
 import type { Services } from './services.ts';
 
 /** Names and notes are short, and nothing else is sent to the API. */
@@ -76,6 +77,7 @@ export async function buildApi(services: Services): Promise<Api> {
   addOperationRoutes(app, services);
   addEventRoutes(app, services);
   addJobRoutes(app, services);
+  addScheduleRoutes(app, services);
   addAccessRoutes(app, services);
   addComputerRoutes(app, services);
   addGroupAndRuleRoutes(app, services);

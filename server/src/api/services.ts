@@ -5,6 +5,7 @@ import type { EventLog } from '../events/event-log.ts';
 import type { Fleet } from '../fleet/fleet.ts';
 import type { JobEngine } from '../jobs/job-engine.ts';
 import type { JobStore } from '../jobs/job-store.ts';
+import type { Schedules } from '../jobs/schedules.ts';
 import type { Registry } from '../registry/registry.ts';
 import type { Enrolments } from '../serve/enrolments.ts';
 import type { LogLevel } from '../settings/server-settings.ts';
@@ -19,6 +20,7 @@ export interface Services {
   readonly events: EventLog;
   readonly jobs: JobEngine;
   readonly jobStore: JobStore;
+  readonly schedules: Schedules;
   readonly registry: Registry;
   readonly fleet: Fleet;
   readonly catalog: Catalog;

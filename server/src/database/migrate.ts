@@ -6,6 +6,7 @@ import { createRegistry } from './migrations/0002-registry.ts';
 import { createAccess } from './migrations/0003-access.ts';
 import { createCatalog } from './migrations/0004-catalog.ts';
 import { createJobs } from './migrations/0005-jobs.ts';
+import { createSchedules } from './migrations/0006-schedules.ts';
 import type { Schema } from './schema.ts';
 
 /**
@@ -18,6 +19,7 @@ const MIGRATIONS: Readonly<Record<string, Migration>> = {
   '0003-access': createAccess,
   '0004-catalog': createCatalog,
   '0005-jobs': createJobs,
+  '0006-schedules': createSchedules,
 };
 
 /**

@@ -86,12 +86,22 @@ export class JobEngine {
     this.#beats = this.#beat();
   }
 
-  /** @throws {DiskferryError} `JOB_KIND`, and what its runner says of the spec */
+  /**
+   * Looks at a job as `submit` does, and does nothing.
+   *
+   * @throws {DiskferryError} `JOB_KIND`, and what its runner says of the spec
+   */
+  async check({ kind, spec }: Pick<NewJob, 'kind' | 'spec'>): Promise<JobFacts> {
+    const { runners } = this.#options;
+    const runner = runners[kind];
+    if (runner === undefined) throw unknownKind(kind, Object.keys(runners));
+    return runner.check(spec);
+  }
+
+  /** Puts a job in the queue. @throws see `check` */
   async submit(job: NewJob): Promise<Job> {
-    const { store, queue, runners } = this.#options;
-    const runner = runners[job.kind];
-    if (runner === undefined) throw unknownKind(job.kind, Object.keys(runners));
-    const row = await store.add({ ...job, ...(await runner.check(job.spec)) });
+    const { store, queue } = this.#options;
+    const row = await store.add({ ...job, ...(await this.check(job)) });
     await this.#tell(row, 'job.queued', 'waits for its turn');
     await queue.push(row);
     return jobOf(row);

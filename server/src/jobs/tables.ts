@@ -4,6 +4,7 @@ import type { JobState } from './job-states.ts';
 export interface JobTables {
   readonly jobs: JobRow;
   readonly jobLog: JobLogRow;
+  readonly schedules: ScheduleRow;
   readonly servers: ServerRow;
 }
 
@@ -59,4 +60,19 @@ export interface ServerRow {
   readonly host: string;
   /** Renewed every few seconds; one that is old belongs to a server that is dead. */
   readonly seenAt: string;
+}
+
+/** A job that is submitted again and again. */
+export interface ScheduleRow {
+  readonly id: string;
+  readonly name: string;
+  readonly cron: string;
+  readonly timeZone: string;
+  /** JSON. */
+  readonly job: string;
+  /** 1 or 0. */
+  readonly enabled: number;
+  readonly nextAt: string | null;
+  readonly lastAt: string | null;
+  readonly problem: string | null;
 }

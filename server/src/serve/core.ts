@@ -24,6 +24,7 @@ import { inventoryRunner } from '../jobs/runners/inventory-runner.ts';
 import { powerRunner } from '../jobs/runners/power-runner.ts';
 import { deployRunner } from '../jobs/runners/deploy-runner.ts';
 import { LocalQueue } from '../jobs/local-queue.ts';
+import { Schedules } from '../jobs/schedules.ts';
 import { SharedQueue } from '../jobs/shared-queue.ts';
 import { serverMetrics } from '../metrics/server-metrics.ts';
 import { Registry } from '../registry/registry.ts';
@@ -78,6 +79,7 @@ export async function startCore(options: CoreOptions): Promise<ServerCore> {
     host: hostname(),
     log: (line) => log('error', line),
   });
+  const schedules = new Schedules(database, (job) => jobs.submit(job));
   try {
     const firstToken = await access.firstStart();
     await catalog.recover();
@@ -89,6 +91,7 @@ export async function startCore(options: CoreOptions): Promise<ServerCore> {
       events,
       jobs,
       jobStore: store,
+      schedules,
       registry,
       fleet,
       catalog,
@@ -100,14 +103,19 @@ export async function startCore(options: CoreOptions): Promise<ServerCore> {
       }),
       log,
     });
-    const looking = lookAround(catalog, log);
+    const stopped = new AbortController();
+    const repeating = Promise.all([
+      repeat(LOOK_EVERY_MS, () => catalog.look(), { signal: stopped.signal, log }),
+      repeat(SCHEDULE_EVERY_MS, () => schedules.look(), { signal: stopped.signal, log }),
+    ]);
     await events.add({ kind: 'server.started', message: `The server on ${hostname()} has started.` });
     return {
       api,
       fleet,
       firstToken,
       close: async () => {
-        looking.abort();
+        stopped.abort();
+        await repeating;
         await api.close();
         await jobs.stop();
         await database.destroy();
@@ -120,20 +128,22 @@ export async function startCore(options: CoreOptions): Promise<ServerCore> {
   }
 }
 
-/** How often the catalog looks whether its files are there, in ms. */
+/** How often the catalog looks whether its files are there: missing shares and images are noticed by themselves, in ms. */
 const LOOK_EVERY_MS = 5 * 60_000;
+/** How late a scheduled job may be, in ms. */
+const SCHEDULE_EVERY_MS = 5_000;
 
-/** Missing shares and images are noticed by themselves, and what waited for a share is cleared away when it is back. */
-function lookAround(catalog: Catalog, log: Log): AbortController {
-  const stopped = new AbortController();
-  const look = async (): Promise<void> => {
-    for (;;) {
-      await sleep(LOOK_EVERY_MS, undefined, { signal: stopped.signal, ref: false });
-      await catalog.look().catch((error: unknown) => log('warn', `the catalog: ${messageOf(error)}`));
-    }
-  };
-  look().catch(() => {});
-  return stopped;
+/** Does something ever again until the signal; a failure is logged, and it is tried again the next time. */
+async function repeat(
+  everyMs: number,
+  work: () => Promise<unknown>,
+  { signal, log }: { readonly signal: AbortSignal; readonly log: Log },
+): Promise<void> {
+  while (!signal.aborted) {
+    await sleep(everyMs, undefined, { signal, ref: false }).catch(() => {});
+    if (signal.aborted) return;
+    await work().catch((error: unknown) => log('warn', messageOf(error)));
+  }
 }
 
 /** Why a computer is in use, in a few words. */

@@ -37,7 +37,7 @@ const JOB = Type.Object({
 });
 
 /** Work: started, watched, paused, cancelled, begun again. */
-export function addJobRoutes(app: Router, { jobs, jobStore }: Services): void {
+export function addJobRoutes(app: Router, { jobs, jobStore, registry }: Services): void {
   app.get(
     '/api/v1/jobs',
     {
@@ -84,6 +84,38 @@ export function addJobRoutes(app: Router, { jobs, jobStore }: Services): void {
       const time = startAfter === undefined ? {} : { startAfter: new Date(startAfter).toISOString() };
       const job = await jobs.submit({ ...wishes, ...time, createdBy: caller.principal.userName });
       return reply.status(201).send(job);
+    },
+  );
+
+  app.post(
+    '/api/v1/jobs/for-group',
+    {
+      config: { permission: 'jobs.start' },
+      schema: {
+        summary: 'Start the same job for each computer of a group; all of them or, if one cannot be, none',
+        body: Type.Object(
+          {
+            group: Type.String({ description: 'id or name' }),
+            kind: Type.String({ maxLength: 64 }),
+            spec: FACTS,
+            priority: Type.Optional(Type.Integer({ minimum: -1000, maximum: 1000 })),
+          },
+          { additionalProperties: false },
+        ),
+        response: { 201: Type.Array(JOB), '4xx': PROBLEM },
+      },
+    },
+    async ({ body: { group, spec, ...wishes }, caller }, reply) => {
+      const createdBy = caller.principal.userName;
+      const wanted = (await registry.groupMembers(group)).map((computer) => ({
+        ...wishes,
+        createdBy,
+        spec: { ...spec, computer },
+      }));
+      for (const job of wanted) await jobs.check(job);
+      const started = [];
+      for (const job of wanted) started.push(await jobs.submit(job));
+      return reply.status(201).send(started);
     },
   );
 

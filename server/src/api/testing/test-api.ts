@@ -14,6 +14,7 @@ import { EventLog } from '../../events/event-log.ts';
 import { Fleet } from '../../fleet/fleet.ts';
 import { JobEngine, type JobRunner } from '../../jobs/job-engine.ts';
 import { JobStore } from '../../jobs/job-store.ts';
+import { Schedules } from '../../jobs/schedules.ts';
 import { LocalQueue } from '../../jobs/local-queue.ts';
 import { Registry } from '../../registry/registry.ts';
 import { Enrolments } from '../../serve/enrolments.ts';
@@ -81,6 +82,7 @@ export async function startTestApi(t: TestContext): Promise<TestApi> {
     events,
     jobs,
     jobStore,
+    schedules: new Schedules(database, (job) => jobs.submit(job)),
     registry,
     fleet: new Fleet(registry, () => {}),
     catalog: new Catalog({ database, events, server: 'test' }),
