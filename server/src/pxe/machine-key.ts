@@ -1,4 +1,5 @@
 import { UsageError } from '@diskferry/system/errors';
+import { isIdentifyingUuid } from '../registry/bad-values/uuids.ts';
 
 /** What a machine is known by before anything runs on it. */
 export interface MachineKey {
@@ -9,26 +10,19 @@ export interface MachineKey {
 
 const MAC = /^[0-9a-f]{2}([:-]?)(?:[0-9a-f]{2}\1){4}[0-9a-f]{2}$/;
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
-/**
- * UUIDs that say nothing: all zero, all one (SMBIOS specification, 7.2.1), and what makers of boards left unset, which is
- * the same on thousands of machines.
- */
-const MEANINGLESS = [
-  '00000000-0000-0000-0000-000000000000',
-  'ffffffff-ffff-ffff-ffff-ffffffffffff',
-  '03000200-0400-0500-0006-000700080009',
-  '00020003-0004-0005-0006-000700080009',
-];
 /** The first three fields of a UUID are numbers, and SMBIOS stores them with the lowest byte first. */
 const NUMBER_FIELDS = 3;
 
-/** Reads a MAC address, with colons, dashes or nothing between, or a UUID; undefined for everything else. */
+/**
+ * Reads a MAC address, with colons, dashes or nothing between, or a UUID; undefined for everything else, also for UUIDs that
+ * makers left unset, which are the same on many machines.
+ */
 export function machineKeyOf(text: string): MachineKey | undefined {
   const lower = text.trim().toLowerCase();
   if (MAC.test(lower)) {
     return { kind: 'mac', text: lower.replaceAll(/[:-]/g, '').replaceAll(/(..)(?!$)/g, '$1:') };
   }
-  return UUID.test(lower) && !MEANINGLESS.includes(lower) ? { kind: 'uuid', text: lower } : undefined;
+  return isIdentifyingUuid(lower) ? { kind: 'uuid', text: lower } : undefined;
 }
 
 /** @throws {UsageError} */
@@ -36,8 +30,8 @@ export function requireMachineKey(text: string): MachineKey {
   const key = machineKeyOf(text);
   if (key !== undefined) return key;
   throw new UsageError(
-    MEANINGLESS.includes(text.trim().toLowerCase())
-      ? `the UUID ${text} was never set by the maker, and many machines have it; name the machine by its MAC address`
+    UUID.test(text.trim().toLowerCase())
+      ? `the UUID ${text} is on many machines, because their makers never set it; name the machine by its MAC address`
       : `"${text}" is neither a MAC address such as 52:54:00:12:34:56 nor a UUID as dmidecode -s system-uuid prints it`,
   );
 }
