@@ -26,7 +26,7 @@ const POSTGRES = /^postgres(?:ql)?:/;
  * @throws {DiskferryError} `DATABASE_FAILED` when it cannot be reached, is damaged, or is of a newer diskferry
  */
 export async function openDatabase(url: string): Promise<Database> {
-  const database = new Kysely<Schema>({ dialect: dialectOf(url), plugins: [new CamelCasePlugin()] });
+  const database = connect(url);
   try {
     await migrateToLatest(database);
     return database;
@@ -39,6 +39,11 @@ export async function openDatabase(url: string): Promise<Database> {
       { cause: error },
     );
   }
+}
+
+/** A database as it is, whatever its schema. @throws {UsageError} for what is no url of a database */
+export function connect(url: string): Database {
+  return new Kysely<Schema>({ dialect: dialectOf(url), plugins: [new CamelCasePlugin()] });
 }
 
 function dialectOf(url: string): Dialect {

@@ -7,19 +7,21 @@ import { createAccess } from './migrations/0003-access.ts';
 import { createCatalog } from './migrations/0004-catalog.ts';
 import { createJobs } from './migrations/0005-jobs.ts';
 import { createSchedules } from './migrations/0006-schedules.ts';
+import { createLinkPlaces } from './migrations/0007-link-places.ts';
 import type { Schema } from './schema.ts';
 
 /**
  * All steps from an empty database to the schema of this version, in order. A step that was released never changes: what
  * comes later is a further step. None was released yet.
  */
-const MIGRATIONS: Readonly<Record<string, Migration>> = {
+export const MIGRATIONS: Readonly<Record<string, Migration>> = {
   '0001-events': createEvents,
   '0002-registry': createRegistry,
   '0003-access': createAccess,
   '0004-catalog': createCatalog,
   '0005-jobs': createJobs,
   '0006-schedules': createSchedules,
+  '0007-link-places': createLinkPlaces,
 };
 
 /**

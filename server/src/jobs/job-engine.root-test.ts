@@ -190,6 +190,16 @@ for (const [name, openPlace] of Object.entries(PLACES)) {
       assert.deepEqual(runner.begun.toSorted(), ['a', 'a', 'a', 'b', 'b']);
     });
 
+    test('of jobs that are begun at the same moment, so many begin as their link has places', async (t) => {
+      const store = new JobStore((await openPlace(t)).database);
+      const jobs = await Promise.all(
+        ['a', 'b', 'c', 'd', 'e'].map((name) => store.add(job(name, { link: 'l' }))),
+      );
+      const begun = await Promise.all(jobs.map(({ id }) => store.start(id, {}, 2)));
+      assert.equal(begun.filter((row) => row === 'busy').length, 3);
+      assert.equal((await store.inState('running')).length, 2);
+    });
+
     test('two jobs of one computer run one after the other', async (t) => {
       const { engine, runner, store } = await startServer(t, await openPlace(t), {
         limits: { atOnce: 3, atOncePerLink: 3 },

@@ -13,7 +13,7 @@ const BEAT_MS = 1_000;
 /** A server that has not been seen for so long is dead, in ms. */
 const DEAD_AFTER_MS = 30_000;
 
-/** A job whose computer another job works on is looked at again after this time, in ms. */
+/** A job whose computer another job works on, or whose link is full, is looked at again after this time, in ms. */
 const BUSY_MS = 2_000;
 const NOTHING_DONE = { step: null, doneBytes: 0, totalBytes: 0 };
 
@@ -165,7 +165,7 @@ export class JobEngine {
     try {
       const waiting = await store.get(id);
       const begun = { serverId, attempt: waiting.attempt + 1, startedAt: now(), ...NOTHING_DONE };
-      const row = await store.start(id, begun);
+      const row = await store.start(id, begun, queue.limits.atOncePerLink);
       if (row === 'busy') await queue.push({ ...waiting, startAfter: soon() });
       // Paused or cancelled meanwhile, or another server has it.
       else if (row !== undefined) await this.#run(row, controller.signal);

@@ -9,7 +9,10 @@ export interface QueuedJob {
 export interface QueueLimits {
   /** Jobs of this server that run at the same time. */
   readonly atOnce: number;
-  /** And of all servers that share the queue, those on one link. */
+  /**
+   * And of all servers that share the queue, those on one link. A queue hands out so many at about the same time; the job
+   * store is exact.
+   */
   readonly atOncePerLink: number;
 }
 
@@ -18,6 +21,7 @@ export interface QueueLimits {
  * meantime comes all the same, and whoever takes it looks.
  */
 export interface JobQueue {
+  readonly limits: QueueLimits;
   /** Begins to hand out jobs. A job is out until the returned promise is settled. */
   start(run: (id: string) => Promise<void>): Promise<void>;
   push(job: QueuedJob): Promise<void>;

@@ -45,6 +45,7 @@ export class JobStore {
       priority: job.priority ?? 0,
       spec: JSON.stringify(job.spec),
       link: job.link ?? null,
+      linkPlace: null,
       computerId: job.computerId ?? null,
       imageId: job.imageId ?? null,
       createdBy: job.createdBy,
@@ -101,14 +102,22 @@ export class JobStore {
       .executeTakeFirst();
   }
 
-  /** Begins a job. @returns `busy` while another job works on its computer; undefined as with `change` */
-  async start(id: string, changes: JobChanges): Promise<JobRow | 'busy' | undefined> {
-    try {
-      return await this.change(id, 'start', changes);
-    } catch (error) {
-      if (isUniqueViolation(error)) return 'busy';
-      throw error;
+  /**
+   * Begins a job, at the first free place of its link. The database sees to it that two jobs have neither one computer nor
+   * one place, whichever servers begin them at the same moment.
+   *
+   * @param places how many jobs may run at once on one link
+   * @returns `busy` while another job works on its computer, or its link is full; undefined as with `change`
+   */
+  async start(id: string, changes: JobChanges, places: number): Promise<JobRow | 'busy' | undefined> {
+    for (let linkPlace = 0; linkPlace < places; linkPlace++) {
+      try {
+        return await this.change(id, 'start', { ...changes, linkPlace });
+      } catch (error) {
+        if (!isUniqueViolation(error)) throw error;
+      }
     }
+    return 'busy';
   }
 
   /** The same for those that ask for it: they are told why not. @throws {DiskferryError} `STATE`, `JOB_MISSING` */

@@ -6,15 +6,15 @@ const LONGEST_TIMER_MS = 0x7f_ff_ff_ff;
 
 /** The queue of a single server. It is in memory: at the start, the server pushes again what the database says. */
 export class LocalQueue implements JobQueue {
+  readonly limits: QueueLimits;
   readonly #all: PQueue;
   readonly #links = new Map<string, PQueue>();
   readonly #timers = new Set<NodeJS.Timeout>();
-  readonly #atOncePerLink: number;
   #run: ((id: string) => Promise<void>) | undefined;
 
-  constructor({ atOnce, atOncePerLink }: QueueLimits) {
-    this.#all = new PQueue({ concurrency: atOnce, autoStart: false });
-    this.#atOncePerLink = atOncePerLink;
+  constructor(limits: QueueLimits) {
+    this.#all = new PQueue({ concurrency: limits.atOnce, autoStart: false });
+    this.limits = limits;
   }
 
   async start(run: (id: string) => Promise<void>): Promise<void> {
@@ -50,7 +50,7 @@ export class LocalQueue implements JobQueue {
   #linkQueue(link: string): PQueue {
     const known = this.#links.get(link);
     if (known !== undefined) return known;
-    const queue = new PQueue({ concurrency: this.#atOncePerLink });
+    const queue = new PQueue({ concurrency: this.limits.atOncePerLink });
     this.#links.set(link, queue);
     return queue;
   }

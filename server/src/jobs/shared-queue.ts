@@ -14,14 +14,14 @@ const RETRIES = 1000;
 
 /** The queue that several servers share on PostgreSQL, kept by pg-boss. */
 export class SharedQueue implements JobQueue {
+  readonly limits: QueueLimits;
   readonly #boss: PgBoss;
-  readonly #limits: QueueLimits;
 
   /** @param onError told what goes wrong in the background, such as a database that is gone for a while */
   constructor(url: string, limits: QueueLimits, onError: (error: Error) => void) {
     this.#boss = new PgBoss({ connectionString: url, schema: SCHEMA, application_name: 'diskferry queue' });
     this.#boss.on('error', onError);
-    this.#limits = limits;
+    this.limits = limits;
   }
 
   async start(run: (id: string) => Promise<void>): Promise<void> {
@@ -33,7 +33,7 @@ export class SharedQueue implements JobQueue {
       retryDelay: 1,
     };
     await this.#boss.createQueue(QUEUE, options);
-    const { atOnce, atOncePerLink } = this.#limits;
+    const { atOnce, atOncePerLink } = this.limits;
     await this.#boss.work<{ id: string }>(
       QUEUE,
       { localConcurrency: atOnce, groupConcurrency: atOncePerLink, pollingIntervalSeconds: POLLING_S },

@@ -20,6 +20,8 @@ export interface JobRow {
   readonly spec: string;
   /** Computers on one link share it: so many of its jobs at once and no more. */
   readonly link: string | null;
+  /** Which of the link's places it has while it runs, from 0. */
+  readonly linkPlace: number | null;
   readonly computerId: string | null;
   readonly imageId: string | null;
   /** Name of the user or the schedule. */
