@@ -17,7 +17,7 @@ import {
 import { type ComputerPage, type ComputerWishes, listComputers } from './computer-list.ts';
 import * as groups from './groups.ts';
 import { listHardware, registerKnownHardware } from './hardware/records.ts';
-import { type HistoryEntry, listHistory } from './history.ts';
+import { addHistory, type HistoryEntry, listHistory } from './history.ts';
 import { differencesAmong, knownWithOneOf } from './known-computers.ts';
 import { matchComputer } from './matching.ts';
 import { mergeComputers, splitComputers } from './merging.ts';
@@ -259,6 +259,17 @@ export class Registry {
     for (const event of told) await this.#events.add(event, queries);
     this.#listeners.emit('change');
     return state;
+  }
+
+  /** Writes into the history that the contents of a disk are going to change: to be called before they do. */
+  async noteDiskWork(
+    idOrName: string,
+    { actor, message }: { readonly actor: string; readonly message: string },
+  ): Promise<void> {
+    await this.#change(async (queries) => {
+      const { id } = await requireComputer(queries, idOrName);
+      await addHistory(queries, id, { kind: 'disk', actor, message });
+    });
   }
 
   /** Hardware that computers have, and virtual hardware that they might have. */

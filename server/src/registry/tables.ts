@@ -100,7 +100,7 @@ export interface HistoryRow {
   readonly message: string;
 }
 
-export type HistoryKind = 'seen' | 'state' | 'hardware' | 'changed' | 'merged' | 'split';
+export type HistoryKind = 'seen' | 'state' | 'hardware' | 'disk' | 'changed' | 'merged' | 'split';
 
 export interface TagRow {
   readonly computerId: string;

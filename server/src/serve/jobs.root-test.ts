@@ -86,6 +86,38 @@ test('a capture that is cancelled leaves no image, and nothing attached', async 
   await assertNothingLeft(runFolder);
 });
 
+test('a deployed computer is so after a capture, and after a deploy that was refused or failed before it wrote', async (t) => {
+  const { server, source } = await serveComputer(t);
+  const done = async (kind: string, spec: object): Promise<ApiAnswer['json']> => {
+    const { json: job } = await server.ask('POST', '/api/v1/jobs', { kind, spec });
+    return endedJob(server, job.id);
+  };
+  const stateNow = async (): Promise<string> => (await server.ask('GET', '/api/v1/computers/pc1')).json.state;
+  await server.ask('POST', '/api/v1/computers/pc1/state', { cause: 'adopted' });
+  const disk = { computer: 'pc1', disk: 'source.raw' };
+  const captured = await done('capture', { ...disk, image: 'web', afterwards: 'standby' });
+  assert.deepEqual([captured.state, await stateNow()], ['succeeded', 'deployed']);
+  const before = await sha256(source);
+  const refused = await done('deploy', { ...disk, image: 'web' });
+  assert.deepEqual([refused.state, refused.error.code], ['failed', 'NEEDS_CONFIRMATION']);
+  assert.deepEqual([await stateNow(), await sha256(source)], ['deployed', before]);
+  const missing = await done('deploy', { ...disk, disk: 'none', image: 'web' });
+  assert.deepEqual([missing.error.code, await stateNow()], ['DISK_MISSING', 'deployed']);
+});
+
+test('a computer whose deploy is cancelled in the middle has no system any more', async (t) => {
+  const { server } = await serveComputer(t);
+  const { json: first } = await server.ask('POST', '/api/v1/jobs', captureOf('web', 'source.raw'));
+  assert.equal((await endedJob(server, first.id)).state, 'succeeded');
+  await server.ask('POST', '/api/v1/computers/pc1/state', { cause: 'adopted' });
+  const spec = { image: 'web', computer: 'pc1', disk: 'target.raw' };
+  const { json: job } = await server.ask('POST', '/api/v1/jobs', { kind: 'deploy', spec });
+  await until(async () => (await server.ask('GET', `/api/v1/jobs/${job.id}`)).json.progress.doneBytes > 0);
+  await server.ask('POST', `/api/v1/jobs/${job.id}/cancel`);
+  assert.equal((await endedJob(server, job.id)).state, 'cancelled');
+  assert.equal((await server.ask('GET', '/api/v1/computers/pc1')).json.state, 'dormant');
+});
+
 test('a server that is killed in a capture goes on with it when it starts again', async (t) => {
   const place = await serveComputer(t);
   const { server, runFolder } = place;

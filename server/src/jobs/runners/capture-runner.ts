@@ -9,6 +9,7 @@ import {
   chooseDisk,
   computerFacts,
   releaseComputer,
+  systemAfterReading,
   type TransferRunnerOptions,
   withComputer,
 } from './computer-work.ts';
@@ -42,7 +43,7 @@ export function captureRunner(options: TransferRunnerOptions): JobRunner {
     async recover(job) {
       const { images } = await catalog.list({ job: job.id, states: ['importing'] });
       for (const { id } of images) await catalog.abandon(id, 'the server died while it was made');
-      await releaseComputer(options, job, { hasSystem: true });
+      await releaseComputer(options, job);
     },
   };
 }
@@ -55,7 +56,7 @@ async function capture(
   const { catalog, registry } = options;
   const { id: computerId } = await registry.get(spec.computer);
   const { afterwards = 'local-disk', format = 'qcow2' } = spec;
-  const computerWork = { computerId, afterwards, hasSystemWhenFailed: true };
+  const computerWork = { computerId, afterwards, hasSystem: systemAfterReading(afterwards) };
   return withComputer(options, work, computerWork, async (computer) => {
     const disk = chooseDisk(computer, spec.disk);
     const location = await locationOf(catalog, spec.location);

@@ -1,4 +1,4 @@
-import { messageOf } from '@diskferry/system/errors';
+import { DiskferryError, messageOf } from '@diskferry/system/errors';
 import { RefusedError } from '../../refused-error.ts';
 import type { Computer } from '../../serve/computers.ts';
 import type { Catalog } from '../../catalog/catalog.ts';
@@ -36,13 +36,14 @@ export async function computerFacts(registry: Registry, idOrName: string): Promi
 export interface ComputerWork {
   readonly computerId: string;
   readonly afterwards: Afterwards;
-  /** Whether the disk has a system of its own if the work fails: it goes back to it then. */
-  readonly hasSystemWhenFailed: boolean;
+  /** Whether the computer has a system of its own when the work has ended, by whether it had one and whether it succeeded. */
+  readonly hasSystem: (had: boolean, succeeded: boolean) => boolean;
 }
 
 /**
  * Calls a computer into the secondary OS, works on it, and lets it go. Its state says so at each moment, so that a computer
- * that restarts in between does what the server expects.
+ * that restarts in between does what the server expects. Afterwards it is deployed if it has a system, whether it starts it
+ * at once or stays where it is, and dormant else.
  *
  * @throws {StateError} when the computer is not registered
  * @throws what the work throws; the computer is released, or set aside, before
@@ -50,11 +51,11 @@ export interface ComputerWork {
 export async function withComputer<T>(
   { registry, fleet }: ComputerWorkOptions,
   { job, signal, onProgress, log }: JobWork,
-  { computerId, afterwards, hasSystemWhenFailed }: ComputerWork,
+  { computerId, afterwards, hasSystem }: ComputerWork,
   work: (computer: Computer) => Promise<T>,
 ): Promise<T> {
   const actor = actorOf(job);
-  const before = (await registry.get(computerId)).state;
+  const had = (await registry.get(computerId)).state === 'deployed';
   await registry.changeState(computerId, { cause: 'called', actor });
   let succeeded = false;
   try {
@@ -64,24 +65,41 @@ export async function withComputer<T>(
     succeeded = true;
     return result;
   } finally {
-    const keepsSystem = succeeded ? afterwards !== 'standby' : hasSystemWhenFailed && before !== 'dormant';
+    const keepsSystem = hasSystem(had, succeeded);
     await registry.changeState(computerId, { cause: keepsSystem ? 'released' : 'set-aside', actor });
-    const how = succeeded ? afterwards : keepsSystem ? 'local-disk' : 'standby';
+    const how = succeeded ? afterwards : keepsSystem && !isBegunAgain(signal) ? 'local-disk' : 'standby';
     if (how !== 'standby') await leave(fleet.find(computerId), how, log);
   }
 }
 
-/** What a dead server left of a computer that it had called: it goes back to its system if it has one, or waits. */
+/** What a computer has after its disk was only read: what it had, or the system that it is told to start. */
+export function systemAfterReading(afterwards: Afterwards): ComputerWork['hasSystem'] {
+  return (had, succeeded) => had || (succeeded && afterwards !== 'standby');
+}
+
+/** The server ends, and the job is begun again after its next start: the computer may wait for that. */
+function isBegunAgain({ reason }: AbortSignal): boolean {
+  return reason instanceof DiskferryError && reason.code === 'SERVER_ENDS';
+}
+
+/**
+ * What a dead server left of a computer that it had called: it is what it was before, unless its disk may have been
+ * written since then.
+ */
 export async function releaseComputer(
   { registry }: Pick<ComputerWorkOptions, 'registry'>,
   job: Job,
-  { hasSystem }: { readonly hasSystem: boolean },
 ): Promise<void> {
   if (job.computerId === undefined) return;
-  const { state } = await registry.get(job.computerId);
-  if (state !== 'transitioning') return;
-  const cause = hasSystem ? 'released' : 'set-aside';
-  await registry.changeState(job.computerId, { cause, actor: actorOf(job) });
+  const actor = actorOf(job);
+  const history = await registry.history(job.computerId);
+  const called = history.findIndex(({ kind }) => kind === 'state');
+  const { change, actor: caller } = history[called] ?? {};
+  // Not called yet, released already, or called by somebody else.
+  if (change?.cause !== 'called' || caller !== actor) return;
+  const isWritten = history.slice(0, called).some(({ kind }) => kind === 'disk');
+  const cause = change.from === 'deployed' && !isWritten ? 'released' : 'set-aside';
+  await registry.changeState(job.computerId, { cause, actor });
 }
 
 /** The state is right already: a computer that does not leave now does so when it starts again. */

@@ -1,8 +1,9 @@
 import { type Static, Type } from 'typebox';
 import type { Catalog } from '../../catalog/catalog.ts';
 import { titleOf } from '../../catalog/image.ts';
-import type { JobRunner, JobWork } from '../job-engine.ts';
+import type { JobRunner, JobWork, WorkProgress } from '../job-engine.ts';
 import {
+  actorOf,
   AFTERWARDS,
   chooseDisk,
   computerFacts,
@@ -42,7 +43,7 @@ export function deployRunner(options: TransferRunnerOptions): JobRunner {
     run: (work) => deploy(options, work, readSpec(SPEC, work.job.spec)),
     async recover(job) {
       await catalog.release({ kind: 'job', id: job.id });
-      await releaseComputer(options, job, { hasSystem: false });
+      await releaseComputer(options, job);
     },
   };
 }
@@ -58,8 +59,13 @@ async function deploy(
   const image = await catalog.hold((await findImage(catalog, spec.image)).id, holder);
   try {
     const { afterwards = 'local-disk' } = spec;
-    // A disk that is half written has no system.
-    const computerWork = { computerId, afterwards, hasSystemWhenFailed: false };
+    const writing = new WriteWatch();
+    const computerWork = {
+      computerId,
+      afterwards,
+      // A disk that is half written has no system.
+      hasSystem: (had: boolean, succeeded: boolean) => succeeded || (had && !writing.hasBegun),
+    };
     return await withComputer(options, work, computerWork, async (computer) => {
       const disk = chooseDisk(computer, spec.disk);
       const words = [
@@ -68,15 +74,34 @@ async function deploy(
         ...(spec.overwrite ? ['--yes'] : []),
         ...(spec.verify ? ['--verify'] : []),
       ];
+      await registry.noteDiskWork(computerId, {
+        actor: actorOf(work.job),
+        message: `From now on its disk ${disk} may be written; what was on it is lost then.`,
+      });
       await runDiskferry(
         ['deploy', image.path, `${disk}@${computer.name}`, ...words],
-        work,
+        { ...work, onProgress: (progress) => work.onProgress(writing.see(progress)) },
         options.runFolder,
       );
       return { imageId: image.id, image: titleOf(image), computerId, disk };
     });
   } finally {
     await catalog.release(holder);
+  }
+}
+
+/** Tells by the progress of a transfer whether its destination may have been written. */
+class WriteWatch {
+  readonly #steps = new Set<string>();
+
+  see(progress: WorkProgress): WorkProgress {
+    if (progress.step !== undefined) this.#steps.add(progress.step);
+    return progress;
+  }
+
+  /** The first step opens the destination, and the second one begins to write (see `transferSteps`). */
+  get hasBegun(): boolean {
+    return this.#steps.size > 1;
   }
 }
 

@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { DiskferryError } from '@diskferry/system/errors';
 import { CommandError, run } from '@diskferry/system/run';
 import type { ProgressReport } from '../../cli/progress-line.ts';
+import { RefusedError } from '../../refused-error.ts';
 import type { JobWork } from '../job-engine.ts';
 
 const DISKFERRY = join(import.meta.dirname, '../../../bin/diskferry.js');
@@ -13,7 +14,8 @@ const DISKFERRY = join(import.meta.dirname, '../../../bin/diskferry.js');
  * @param words as on the command line
  * @param runFolder that of this server, by which the other one finds its computers
  * @returns what it prints with `--json`
- * @throws {DiskferryError} with its code and its sentence; the reason of the signal
+ * @throws {RefusedError} with its code and its sentence, when it refused the work
+ * @throws {DiskferryError} the same, when it failed; the reason of the signal
  */
 export async function runDiskferry(
   words: readonly string[],
@@ -40,6 +42,8 @@ export async function runDiskferry(
   }
 }
 
+/** What diskferry ends with when it has changed nothing. */
+const EXIT_REFUSED = 2;
 /** How long a transfer may take to give back what it holds, in ms. */
 const GRACE_MS = 90_000;
 
@@ -57,5 +61,6 @@ function failureOf(error: CommandError): DiskferryError {
   const [, code, message] =
     /"error":\s*\{\s*"code":\s*("[^"]*"),\s*"message":\s*("(?:[^"\\]|\\.)*")/.exec(error.stdout) ?? [];
   if (code === undefined || message === undefined) return error;
-  return new DiskferryError(JSON.parse(code) as string, JSON.parse(message) as string, { cause: error });
+  const Kind = error.exitCode === EXIT_REFUSED ? RefusedError : DiskferryError;
+  return new Kind(JSON.parse(code) as string, JSON.parse(message) as string, { cause: error });
 }
