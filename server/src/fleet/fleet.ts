@@ -2,7 +2,9 @@ import { isIP } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { DiskferryError, messageOf } from '@diskferry/system/errors';
 import type { Log } from '../api/services.ts';
+import type { EventLog } from '../events/event-log.ts';
 import type { Registry } from '../registry/registry.ts';
+import type { Sighting } from '../registry/sighting.ts';
 import { standbyAnswer } from '../registry/states/standby-answer.ts';
 import type { Computer } from '../serve/computers.ts';
 
@@ -14,35 +16,79 @@ const START_LIMIT_MS = 30 * 60_000;
 /** Which of the known computers are connected to this server now. */
 export class Fleet {
   readonly #registry: Registry;
+  readonly #events: EventLog;
   readonly #log: Log;
   /** By id in the registry. */
   readonly #connected = new Map<string, Computer>();
 
-  constructor(registry: Registry, log: Log) {
+  constructor(registry: Registry, events: EventLog, log: Log) {
     this.#registry = registry;
+    this.#events = events;
     this.#log = log;
   }
 
-  /** A computer has dialled in: it is looked up in the registry, and is there until it goes. Never rejects. */
+  /**
+   * A computer has dialled in: it is looked up in the registry, and is there until it goes. One that shows to be a computer
+   * which is there already waits until that one has gone: the first keeps its jobs. Never rejects.
+   */
   async attend(computer: Computer): Promise<void> {
-    const { inventory, address, enrolment, fingerprint } = computer;
+    const { inventory, address, enrolment, fingerprint, link } = computer;
+    const sighting = { inventory, address, enrolment: enrolment.name, via: 'control', key: fingerprint };
     try {
-      const seen = await this.#registry.seen({
-        inventory,
-        address,
-        enrolment: enrolment.name,
-        via: 'control',
-        key: fingerprint,
-      });
+      await this.#waitForPlace(computer, sighting);
+      if (link.signal.aborted) return;
+      const seen = await this.#registry.seen(sighting);
       const { id, name, state } = seen.computer;
+      // Another one that shows to be the same may have been quicker.
+      if (this.#rivalOf(computer, id) !== undefined) return await this.attend(computer);
       this.#connected.set(id, computer);
       this.#log('info', `${computer.name} is the computer ${name} (${state})`);
       if (standbyAnswer(state) === 'leave') await this.#sendAway(computer);
-      await computer.link.ended;
+      await link.ended;
       if (this.#connected.get(id) === computer) this.#connected.delete(id);
     } catch (error) {
       this.#log('error', `${computer.name} could not be looked up: ${messageOf(error)}`);
     }
+  }
+
+  /** Who is connected as that computer and is another one, as far as keys tell. */
+  #rivalOf({ fingerprint }: Computer, id: string): Computer | undefined {
+    const holder = this.#connected.get(id);
+    return holder?.fingerprint === fingerprint ? undefined : holder;
+  }
+
+  async #waitForPlace(computer: Computer, sighting: Sighting): Promise<void> {
+    let isTold = false;
+    for (;;) {
+      const id = await this.#registry.recognise(sighting);
+      const rival = id === undefined ? undefined : this.#rivalOf(computer, id);
+      // A computer that was started anew has another key, and its old link may not have noticed.
+      if (id === undefined || rival === undefined) return;
+      if (!(await rival.link.isAlive())) {
+        if (this.#connected.get(id) === rival) this.#connected.delete(id);
+        return;
+      }
+      if (!isTold) await this.#tellRivals(id, rival, computer);
+      isTold = true;
+      await Promise.race([rival.link.ended, computer.link.ended]);
+      if (computer.link.signal.aborted) return;
+    }
+  }
+
+  async #tellRivals(id: string, rival: Computer, { name, address, enrolment }: Computer): Promise<void> {
+    const known = await this.#registry.get(id);
+    const message =
+      `A computer at ${address} (admitted by ${enrolment.name}) shows to be ${known.name}, which is connected from ${rival.address}` +
+      ' at the same time. It gets none of its jobs. If nobody copied a virtual machine, somebody has a boot medium who should' +
+      ' not: revoke its enrolment.';
+    this.#log('warn', message);
+    await this.#events.add({
+      kind: 'computer.claimed-twice',
+      severity: 'alert',
+      subject: { kind: 'computer', id },
+      message,
+      data: { name, address, enrolment: enrolment.name },
+    });
   }
 
   /** It runs a system of its own and was started from our media all the same: nobody has called it. */

@@ -30,6 +30,7 @@ import {
 } from './registration.ts';
 import * as rules from './rule-book.ts';
 import {
+  recogniseComputer,
   recogniseUnchanged,
   recordSighting,
   type Sighting,
@@ -111,6 +112,11 @@ export class Registry {
       if (outcome === 'new') await this.#welcome(queries, id, sighting, tell);
       return { computer: await summaryOf(queries, await requireComputer(queries, id)), outcome };
     });
+  }
+
+  /** The id of the computer that somebody shows to be; undefined where it is not known or not clear. Changes nothing. */
+  async recognise(shown: Sighting): Promise<string | undefined> {
+    return recogniseComputer(this.#database, { ...shown, inventory: cleanInventory(shown.inventory) });
   }
 
   /** Which computer asks for its boot loader; undefined where that is not known or not clear. Changes nothing. */

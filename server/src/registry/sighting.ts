@@ -38,6 +38,12 @@ interface Recognised {
 const TOUCH_INTERVAL_MS = 30_000;
 const SERVER = 'server';
 
+/** Which known computer it is for certain. Changes nothing. */
+export async function recogniseComputer(queries: Queries, sighting: Sighting): Promise<string | undefined> {
+  const { match } = await recognise(queries, sighting);
+  return match.kind === 'same' ? match.id : undefined;
+}
+
 /** Which computer it is. */
 async function recognise(queries: Queries, { inventory, key }: Sighting): Promise<Recognised> {
   const own = traitsOf(inventory);

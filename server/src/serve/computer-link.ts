@@ -27,6 +27,8 @@ const debug = debuglog('diskferry:serve');
 
 /** A client that owes an answer for so long is gone, in ms. It may be busy, but its event loop is never blocked for long. */
 const ANSWER_TIMEOUT_MS = 30_000;
+/** A client whose place another one wants must show for itself that it lives, in ms. */
+const PROOF_OF_LIFE_MS = 3_000;
 /** RFC 6455, section 7.4.1: "an endpoint is going away". */
 const GOING_AWAY = 1001;
 /** A close frame has room for 123 bytes; our sentences are ASCII. */
@@ -114,6 +116,16 @@ export class ComputerLink {
     } finally {
       clearTimeout(timer);
       this.#owed.delete(id);
+    }
+  }
+
+  /** Whether the client answers; it is given three seconds. */
+  async isAlive(): Promise<boolean> {
+    try {
+      await this.ask({ type: 'get-inventory' }, { timeoutMs: PROOF_OF_LIFE_MS });
+      return true;
+    } catch {
+      return false;
     }
   }
 

@@ -15,8 +15,6 @@ import { computersFolder, diskFileName } from './run-folder.ts';
 
 /** A disk that is plugged in is seen so much later, in ms; what is said also keeps NAT tables warm. */
 const INVENTORY_INTERVAL_MS = 5_000;
-/** A client whose name another one wants must show for itself that it lives, in ms. */
-const PROOF_OF_LIFE_MS = 3_000;
 const HELLO_TIMEOUT_MS = 10_000;
 /** Digits of a fingerprint that tell apart two computers of one name. */
 const FINGERPRINT_DIGITS = 6;
@@ -132,21 +130,12 @@ export class Computers {
       for (;;) {
         const holder = this.#connected.get(name);
         if (holder === undefined) return name;
-        if (holder.fingerprint !== fingerprint && (await isAlive(holder.link))) break;
+        if (holder.fingerprint !== fingerprint && (await holder.link.isAlive())) break;
         holder.link.end('the same computer connected again');
         await holder.released.promise;
       }
     }
     throw new DiskferryError('COMPUTER_NAMED_TWICE', `two other computers call themselves ${wished}`);
-  }
-}
-
-async function isAlive(link: ComputerLink): Promise<boolean> {
-  try {
-    await link.ask({ type: 'get-inventory' }, { timeoutMs: PROOF_OF_LIFE_MS });
-    return true;
-  } catch {
-    return false;
   }
 }
 

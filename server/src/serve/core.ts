@@ -19,6 +19,7 @@ import type { JobQueue } from '../jobs/job-queue.ts';
 import { JobStore } from '../jobs/job-store.ts';
 import { captureRunner } from '../jobs/runners/capture-runner.ts';
 import { checkImageRunner } from '../jobs/runners/check-image-runner.ts';
+import { convertRunner } from '../jobs/runners/convert-runner.ts';
 import { importImageRunner } from '../jobs/runners/import-image-runner.ts';
 import { inventoryRunner } from '../jobs/runners/inventory-runner.ts';
 import { powerRunner } from '../jobs/runners/power-runner.ts';
@@ -62,7 +63,7 @@ export async function startCore(options: CoreOptions): Promise<ServerCore> {
   const [access, events] = [new Access({ database }), new EventLog(database)];
   const catalog = new Catalog({ database, events, server });
   const registry = await Registry.open(database, events, { inUse: (id) => jobOf(store, id) });
-  const fleet = new Fleet(registry, log);
+  const fleet = new Fleet(registry, events, log);
   const jobs = new JobEngine({
     store,
     events,
@@ -70,6 +71,7 @@ export async function startCore(options: CoreOptions): Promise<ServerCore> {
     runners: {
       capture: captureRunner({ catalog, registry, fleet, runFolder }),
       deploy: deployRunner({ catalog, registry, fleet, runFolder }),
+      convert: convertRunner({ catalog, runFolder }),
       'check-image': checkImageRunner(catalog),
       'import-image': importImageRunner(catalog),
       inventory: inventoryRunner({ registry, fleet }),

@@ -84,7 +84,7 @@ export async function startTestApi(t: TestContext): Promise<TestApi> {
     jobStore,
     schedules: new Schedules(database, (job) => jobs.submit(job)),
     registry,
-    fleet: new Fleet(registry, () => {}),
+    fleet: new Fleet(registry, events, () => {}),
     catalog: new Catalog({ database, events, server: 'test' }),
     enrolments: new Enrolments(join(state, 'enrolments')),
     checkDatabase: async () => void (await sql`select 1`.execute(database)),

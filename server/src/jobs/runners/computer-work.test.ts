@@ -12,6 +12,7 @@ const CANCELLED = new Error('it was cancelled');
 
 interface Place {
   readonly registry: Registry;
+  readonly events: EventLog;
   readonly job: Job;
   readonly stateNow: () => Promise<string>;
 }
@@ -19,7 +20,8 @@ interface Place {
 /** A registered computer that is not connected, and a deploy job for it. */
 async function placeWith(t: TestContext, state: 'dormant' | 'deployed'): Promise<Place> {
   const database = await openSqlite(t);
-  const registry = await Registry.open(database, new EventLog(database));
+  const events = new EventLog(database);
+  const registry = await Registry.open(database, events);
   const { computer } = await registry.seen({ inventory: inventoryOf('SN123456', 'sda'), via: 'test' });
   await registry.register(computer.id, { name: 'pc1' }, 'test');
   if (state === 'deployed') await registry.changeState('pc1', { cause: 'adopted', actor: 'test' });
@@ -36,12 +38,12 @@ async function placeWith(t: TestContext, state: 'dormant' | 'deployed'): Promise
     maxAttempts: 3,
     progress: { doneBytes: 0, totalBytes: 0 },
   };
-  return { registry, job, stateNow: async () => (await registry.get('pc1')).state };
+  return { registry, events, job, stateNow: async () => (await registry.get('pc1')).state };
 }
 
 for (const state of ['deployed', 'dormant'] as const) {
   test(`a computer that is ${state} is so again when the job that waits for it is cancelled`, async (t) => {
-    const { registry, job, stateNow } = await placeWith(t, state);
+    const { registry, events, job, stateNow } = await placeWith(t, state);
     const cancelled = new AbortController();
     const work = {
       job,
@@ -49,7 +51,7 @@ for (const state of ['deployed', 'dormant'] as const) {
       onProgress: () => cancelled.abort(CANCELLED),
       log: () => {},
     };
-    const place = { registry, fleet: new Fleet(registry, () => {}), runFolder: '/nowhere' };
+    const place = { registry, fleet: new Fleet(registry, events, () => {}), runFolder: '/nowhere' };
     const wanted = {
       computerId: job.computerId ?? '',
       afterwards: 'local-disk',
@@ -63,7 +65,7 @@ for (const state of ['deployed', 'dormant'] as const) {
   });
 
   test(`a computer that was ${state} is so again after its server died before the disk was written`, async (t) => {
-    const { registry, job, stateNow } = await placeWith(t, state);
+    const { registry, events, job, stateNow } = await placeWith(t, state);
     await registry.changeState('pc1', { cause: 'called', actor: actorOf(job) });
     await releaseComputer({ registry }, job);
     assert.equal(await stateNow(), state);
@@ -71,7 +73,7 @@ for (const state of ['deployed', 'dormant'] as const) {
 }
 
 test('a computer whose disk may have been written as its server died has no system any more', async (t) => {
-  const { registry, job, stateNow } = await placeWith(t, 'deployed');
+  const { registry, events, job, stateNow } = await placeWith(t, 'deployed');
   await registry.changeState('pc1', { cause: 'called', actor: actorOf(job) });
   await registry.noteDiskWork('pc1', { actor: actorOf(job), message: 'Its disk may be written.' });
   await releaseComputer({ registry }, job);
@@ -79,7 +81,7 @@ test('a computer whose disk may have been written as its server died has no syst
 });
 
 test('what a former attempt has written does not count for one that has written nothing', async (t) => {
-  const { registry, job, stateNow } = await placeWith(t, 'deployed');
+  const { registry, events, job, stateNow } = await placeWith(t, 'deployed');
   const actor = actorOf(job);
   await registry.changeState('pc1', { cause: 'called', actor });
   await registry.noteDiskWork('pc1', { actor, message: 'Its disk may be written.' });
@@ -90,7 +92,7 @@ test('what a former attempt has written does not count for one that has written 
 });
 
 test('a computer that somebody else has called is left to him', async (t) => {
-  const { registry, job, stateNow } = await placeWith(t, 'deployed');
+  const { registry, events, job, stateNow } = await placeWith(t, 'deployed');
   await releaseComputer({ registry }, job);
   assert.equal(await stateNow(), 'deployed');
   await registry.changeState('pc1', { cause: 'called', actor: 'user anna' });
