@@ -29,15 +29,24 @@ export function identifyProcess(pid: number): ProcessIdentity | undefined {
 
 /** The running processes that have exactly this word among their arguments. */
 export function findByArgument(argument: string): ProcessIdentity[] {
+  return findByWord('cmdline', argument);
+}
+
+/** The running processes that were started with this variable, or by one that was. */
+export function findByVariable(name: string, value: string): ProcessIdentity[] {
+  return findByWord('environ', `${name}=${value}`);
+}
+
+function findByWord(file: 'cmdline' | 'environ', word: string): ProcessIdentity[] {
   return readdirSync('/proc')
-    .filter((name) => /^\d+$/.test(name) && argumentsOf(name).includes(argument))
+    .filter((name) => /^\d+$/.test(name) && wordsOf(name, file).includes(word))
     .map((name) => identifyProcess(Number(name)))
     .filter((identity) => identity !== undefined);
 }
 
-function argumentsOf(pid: string): string[] {
+function wordsOf(pid: string, file: string): string[] {
   try {
-    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
+    return readFileSync(`/proc/${pid}/${file}`, 'utf8').split('\0');
   } catch {
     return [];
   }

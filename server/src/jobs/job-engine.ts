@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { DiskferryError, messageOf } from '@diskferry/system/errors';
 import { now } from '../database/rows.ts';
 import type { EventLog } from '../events/event-log.ts';
+import { endJobProcesses } from './job-processes.ts';
 import { type Job, jobOf, type NewJob } from './job.ts';
 import type { JobQueue } from './job-queue.ts';
 import type { JobTransition } from './job-states.ts';
@@ -223,6 +224,7 @@ export class JobEngine {
   /** A job whose server, or whose database, died in the middle of it. */
   async #recover(row: JobRow): Promise<void> {
     const { store, queue, runners } = this.#options;
+    await endJobProcesses(row.id);
     await runners[row.kind]?.recover?.(jobOf(row));
     await store.log(row.id, 'the server or its database died while it worked on this job');
     if (row.cancelRequested === 1) {

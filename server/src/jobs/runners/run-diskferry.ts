@@ -4,6 +4,7 @@ import { CommandError, run } from '@diskferry/system/run';
 import type { ProgressReport } from '../../cli/progress-line.ts';
 import { RefusedError } from '../../refused-error.ts';
 import type { JobWork } from '../job-engine.ts';
+import { GRACE_MS, jobEnvironment } from '../job-processes.ts';
 
 const DISKFERRY = join(import.meta.dirname, '../../../bin/diskferry.js');
 
@@ -19,14 +20,14 @@ const DISKFERRY = join(import.meta.dirname, '../../../bin/diskferry.js');
  */
 export async function runDiskferry(
   words: readonly string[],
-  { signal, onProgress, log }: JobWork,
+  { job, signal, onProgress, log }: JobWork,
   runFolder: string,
 ): Promise<Readonly<Record<string, unknown>>> {
   const command = [process.execPath, DISKFERRY, ...words, '--json', '--progress', 'json'];
   try {
     const { stdout } = await run(['setpriv', '--pdeathsig', 'TERM', '--', ...command], {
       signal,
-      env: { DISKFERRY_RUN: runFolder },
+      env: { DISKFERRY_RUN: runFolder, ...jobEnvironment(job.id) },
       // It answers SIGTERM by giving back what it holds, which may take long where a disk does not answer.
       graceMs: GRACE_MS,
       onErrorLine: (line) => {
@@ -44,8 +45,6 @@ export async function runDiskferry(
 
 /** What diskferry ends with when it has changed nothing. */
 const EXIT_REFUSED = 2;
-/** How long a transfer may take to give back what it holds, in ms. */
-const GRACE_MS = 90_000;
 
 function reportOf(line: string): ProgressReport | undefined {
   if (!line.startsWith('{')) return undefined;

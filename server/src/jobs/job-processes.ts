@@ -1,0 +1,24 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { endProcess, findByVariable } from '@diskferry/system/process-identity';
+
+/** In the environment of all that works on a job. */
+const VARIABLE = 'DISKFERRY_JOB';
+/** How long a transfer may take to give back what it holds, in ms; longer where a disk does not answer. */
+export const GRACE_MS = 90_000;
+const POLL_MS = 50;
+
+/** What a program that works on a job gets into its environment. */
+export function jobEnvironment(jobId: string): Readonly<Record<string, string>> {
+  return { [VARIABLE]: jobId };
+}
+
+/**
+ * Waits until nothing on this machine works on a job any more, whose server was killed: its transfer was told to end by that,
+ * but until it has, it holds the disk, and may finish its image.
+ */
+export async function endJobProcesses(jobId: string): Promise<void> {
+  for (const deadline = Date.now() + GRACE_MS; Date.now() < deadline; await sleep(POLL_MS)) {
+    if (findByVariable(VARIABLE, jobId).length === 0) return;
+  }
+  for (const identity of findByVariable(VARIABLE, jobId)) await endProcess(identity);
+}
