@@ -1,34 +1,24 @@
 import { once } from 'node:events';
-import { BlockList, isIPv4 } from 'node:net';
 import { hostname } from 'node:os';
 import { join, resolve } from 'node:path';
-import { formatHostAddress, parseHostAddress } from '@diskferry/protocol/disk-address';
 import { UsageError } from '@diskferry/system/errors';
-import type { MediumSettings } from '@diskferry/system/medium/medium-settings';
 import { openSession } from '@diskferry/system/session';
 import { openDatabase, withoutPassword } from '../database/database.ts';
 import { EventLog } from '../events/event-log.ts';
 import { type BootPolicy, DECISIONS, type Decision } from '../pxe/boot-decision.ts';
 import { describeEvent, timed } from '../pxe/boot-log.ts';
 import { pxeStateFolder, rulesOfServer } from '../pxe/boot-rules.ts';
-import type { DhcpRange } from '../pxe/dnsmasq-settings.ts';
-import { SIGNED_GRUB, signedLoader } from '../pxe/loaders.ts';
 import { startPxeServer } from '../pxe/pxe-server.ts';
+import { describeSetup, PXE_HTTP_PORT, type PxeSettings, pxeSetup } from '../pxe/pxe-settings.ts';
 import { policyOf } from '../pxe/rules-policy.ts';
-import { readClientSettings } from '../pxe/settings-file.ts';
-import { findInterface, type WireInterface } from '../pxe/wire-interface.ts';
 import { RegistryBootPolicy } from '../registry/boot-policy.ts';
 import { Registry } from '../registry/registry.ts';
-import { RefusedError, requireRoot } from '../refused-error.ts';
+import { requireRoot } from '../refused-error.ts';
 import { SERVER_PORT } from '../serve/server-port.ts';
 import { stateFolder } from '../serve/state-folder.ts';
 import { readServerSettings } from '../settings/server-settings.ts';
 import { type CliOption, choiceOption, type Invocation, portOption } from './command.ts';
 import { print, printNote } from './output.ts';
-
-/** Beside that of `diskferry serve`. */
-const HTTP_PORT = 7480;
-const BUILT_FILES = join(import.meta.dirname, '../../../dist/pxe');
 
 export const PXE_SERVE_OPTIONS: readonly CliOption[] = [
   { name: 'interface', value: 'IF', help: 'serve: the network interface whose machines are served' },
@@ -77,46 +67,29 @@ export const PXE_SERVE_OPTIONS: readonly CliOption[] = [
   {
     name: 'http-port',
     value: 'N',
-    help: `serve: TCP and UDP port of scripts, kernel and initrd (default ${HTTP_PORT})`,
+    help: `serve: TCP and UDP port of scripts, kernel and initrd (default ${PXE_HTTP_PORT})`,
   },
 ];
 
 /** Runs the PXE server until it is interrupted. */
 export async function runPxeServe(invocation: Invocation): Promise<number> {
-  const { values, flags, signal } = invocation;
+  const { flags, signal } = invocation;
   requireRoot('a PXE server');
-  const name = values.get('interface');
-  if (name === undefined)
-    throw new UsageError('pxe serve takes --interface IF; "ip -brief address" lists them');
-  const wire = await findInterface(name, values.get('address'));
-  const dhcp = dhcpOption(invocation, wire);
-  const loading = loadingOption(invocation, wire);
-  const secureBoot = flags.has('secure-boot');
-  await using decider = await deciderOf(invocation, secureBoot);
-  const filesFolder = resolve(values.get('files') ?? BUILT_FILES);
-  if (secureBoot) requireSignedLoader(filesFolder);
+  const setup = await pxeSetup(settingsOf(invocation), () => hostname());
+  await using decider = await deciderOf(invocation, flags.has('secure-boot'));
   const logFile = join(pxeStateFolder(), 'log.jsonl');
   await using session = openSession('pxe');
   const server = await startPxeServer({
+    ...setup,
     session,
-    wire,
-    dhcp,
-    loading,
-    filesFolder,
-    extraDrivers: flags.has('extra-drivers'),
-    client: await clientOption(invocation),
-    kernelWords: kernelWordsOption(invocation),
-    httpPort: portOption(invocation, 'http-port') ?? HTTP_PORT,
     policy: decider.policy,
     logFile,
-    leasesFile: join(pxeStateFolder(), `leases-${wire.name}`),
+    leasesFile: join(pxeStateFolder(), `leases-${setup.wire.name}`),
     onEvent: (event) => print(flags.has('json') ? JSON.stringify(timed(event)) : describeEvent(event)),
     onNote: printNote,
   });
   try {
-    printNote(
-      `${wire.name} (${wire.address}): ${dhcp === undefined ? 'beside the DHCP server that is there' : `addresses ${dhcp.from} to ${dhcp.to}`}, ${server.httpUrl}`,
-    );
+    printNote(`${describeSetup(setup)}, ${server.httpUrl}`);
     printNote(`${decider.words}; log: ${logFile}`);
     printNote('ready');
     if (!signal.aborted) await once(signal, 'abort');
@@ -124,6 +97,37 @@ export async function runPxeServe(invocation: Invocation): Promise<number> {
     await server.close();
   }
   return 0;
+}
+
+/** @throws {UsageError} */
+function settingsOf(invocation: Invocation): PxeSettings & { readonly interface: string } {
+  const { values, flags } = invocation;
+  const name = values.get('interface');
+  if (name === undefined)
+    throw new UsageError('pxe serve takes --interface IF; "ip -brief address" lists them');
+  const word = (option: keyof PxeSettings): object => {
+    const value = values.get(option);
+    return value === undefined ? {} : { [option]: value };
+  };
+  const folder = (option: 'media' | 'files'): object => {
+    const value = values.get(option);
+    return value === undefined ? {} : { [option]: resolve(value) };
+  };
+  const httpPort = portOption(invocation, 'http-port');
+  return {
+    interface: name,
+    ...word('address'),
+    ...word('dhcp'),
+    ...word('loading-addresses'),
+    ...word('gateway'),
+    ...word('server'),
+    ...word('kernel-words'),
+    ...folder('media'),
+    ...folder('files'),
+    ...(httpPort === undefined ? {} : { 'http-port': httpPort }),
+    'secure-boot': flags.has('secure-boot'),
+    'extra-drivers': flags.has('extra-drivers'),
+  };
 }
 
 interface Decider extends AsyncDisposable {
@@ -162,85 +166,3 @@ const UNKNOWN_WORDS: Readonly<Record<Decision, string>> = {
   refuse: 'are refused',
   ignore: 'get no answer, and start as if this server were not there',
 };
-
-/** @throws {RefusedError} `NOT_BUILT` */
-function requireSignedLoader(filesFolder: string): void {
-  if (signedLoader(filesFolder) !== undefined) return;
-  throw new RefusedError(
-    'NOT_BUILT',
-    `${filesFolder} has no signed loaders (shimx64.efi, ${SIGNED_GRUB}): make them with "npm run build"`,
-  );
-}
-
-/** @throws {UsageError} */
-function dhcpOption(invocation: Invocation, wire: WireInterface): DhcpRange | undefined {
-  const range = rangeOption(invocation, 'dhcp', wire);
-  const gateway = invocation.values.get('gateway');
-  if (gateway === undefined) return range;
-  if (range === undefined) throw new UsageError('--gateway belongs to --dhcp FROM-TO');
-  requireMember(gateway, wire);
-  return { ...range, gateway };
-}
-
-/** @throws {UsageError} */
-function loadingOption(invocation: Invocation, wire: WireInterface): DhcpRange | undefined {
-  const range = rangeOption(invocation, 'loading-addresses', wire);
-  if (range !== undefined && invocation.values.has('dhcp')) {
-    throw new UsageError(
-      '--loading-addresses are for where there is another DHCP server; --dhcp hands out all',
-    );
-  }
-  return range;
-}
-
-/** @throws {UsageError} */
-function rangeOption({ values }: Invocation, option: string, wire: WireInterface): DhcpRange | undefined {
-  const text = values.get(option);
-  if (text === undefined) return undefined;
-  const [from = '', to = '', ...more] = text.split('-');
-  if (more.length > 0 || !isIPv4(from) || !isIPv4(to)) {
-    throw new UsageError(`--${option} takes two addresses as 192.168.77.100-192.168.77.200, not "${text}"`);
-  }
-  for (const address of [from, to]) requireMember(address, wire);
-  const range = new BlockList();
-  try {
-    range.addRange(from, to);
-  } catch {
-    throw new UsageError(`--${option} ${text} ends before it begins`);
-  }
-  if (range.check(wire.address)) {
-    throw new UsageError(`--${option} ${text} holds ${wire.address}, which is this server's own address`);
-  }
-  return { from, to };
-}
-
-/** @throws {UsageError} */
-function requireMember(address: string, wire: WireInterface): void {
-  if (wire.contains(address)) return;
-  throw new UsageError(`${address} is not in the network of ${wire.name} (${wire.address}, ${wire.netmask})`);
-}
-
-/** @throws {UsageError} */
-async function clientOption({ values }: Invocation): Promise<MediumSettings | undefined> {
-  const media = values.get('media');
-  const server = values.get('server');
-  if (media === undefined) {
-    if (server === undefined) return undefined;
-    throw new UsageError('--server needs --media FOLDER with what "diskferry enrol" wrote');
-  }
-  const address = parseHostAddress(server ?? hostname(), { defaultPort: SERVER_PORT });
-  return readClientSettings(resolve(media), formatHostAddress(address));
-}
-
-/**
- * They go into a script of iPXE, where a line end begins a command, && and || divide commands, and ${ begins a setting.
- *
- * @throws {UsageError}
- */
-function kernelWordsOption({ values }: Invocation): string {
-  const words = values.get('kernel-words') ?? '';
-  if (/^[\w .,:;=/+@%~-]*$/.test(words)) return words;
-  throw new UsageError(
-    `--kernel-words takes letters, digits, blanks and any of . , : ; = / + @ % ~ _ -, not "${words}"`,
-  );
-}

@@ -44,6 +44,11 @@ export const serveCommand: CliCommand = {
       value: 'URL',
       help: 'sqlite:PATH or postgresql://USER@HOST/NAME (default: a file of SQLite)',
     },
+    {
+      name: 'pxe',
+      value: 'IF',
+      help: 'let the machines of this network interface boot our client, as "pxe serve --registry" does',
+    },
     { name: 'log-level', value: 'LEVEL', help: `${LOG_LEVELS.join(', ')} (default info)` },
   ],
   run: runServe,
@@ -80,6 +85,7 @@ async function runServe(invocation: Invocation): Promise<number> {
 function settingsOf(invocation: Invocation): ServerSettings {
   const { values } = invocation;
   const file = readServerSettings(values.get('settings'), stateFolder());
+  const pxe = values.get('pxe');
   const hosts = (values.get('host') ?? '').split(',').filter((name) => name !== '');
   return {
     ...file,
@@ -88,6 +94,7 @@ function settingsOf(invocation: Invocation): ServerSettings {
     port: portOption(values.get('port')) ?? file.port,
     hosts: [...hosts, ...file.hosts],
     logLevel: choiceOption(invocation, 'log-level', LOG_LEVELS) ?? file.logLevel,
+    pxe: pxe === undefined ? file.pxe : { ...file.pxe, interface: pxe },
   };
 }
 

@@ -17,12 +17,14 @@ import { Fleet } from '../fleet/fleet.ts';
 import { JobEngine } from '../jobs/job-engine.ts';
 import type { JobQueue } from '../jobs/job-queue.ts';
 import { JobStore } from '../jobs/job-store.ts';
+import { bootProofRunner } from '../jobs/runners/boot-proof-runner.ts';
 import { captureRunner } from '../jobs/runners/capture-runner.ts';
 import { checkImageRunner } from '../jobs/runners/check-image-runner.ts';
 import { convertRunner } from '../jobs/runners/convert-runner.ts';
 import { importImageRunner } from '../jobs/runners/import-image-runner.ts';
 import { inventoryRunner } from '../jobs/runners/inventory-runner.ts';
 import { powerRunner } from '../jobs/runners/power-runner.ts';
+import { verifyRunner } from '../jobs/runners/verify-runner.ts';
 import { deployRunner } from '../jobs/runners/deploy-runner.ts';
 import { LocalQueue } from '../jobs/local-queue.ts';
 import { Schedules } from '../jobs/schedules.ts';
@@ -45,6 +47,8 @@ export interface CoreOptions {
 export interface ServerCore {
   readonly api: Api;
   readonly fleet: Fleet;
+  readonly registry: Registry;
+  readonly events: EventLog;
   /** The first administrator's token, if this start has made it: shown now and never again. */
   readonly firstToken: string | undefined;
   close(): Promise<void>;
@@ -72,6 +76,8 @@ export async function startCore(options: CoreOptions): Promise<ServerCore> {
       capture: captureRunner({ catalog, registry, fleet, runFolder }),
       deploy: deployRunner({ catalog, registry, fleet, runFolder }),
       convert: convertRunner({ catalog, runFolder }),
+      verify: verifyRunner({ catalog, registry, fleet, runFolder }),
+      'boot-proof': bootProofRunner({ catalog, runFolder }),
       'check-image': checkImageRunner(catalog),
       'import-image': importImageRunner(catalog),
       inventory: inventoryRunner({ registry, fleet }),
@@ -114,6 +120,8 @@ export async function startCore(options: CoreOptions): Promise<ServerCore> {
     return {
       api,
       fleet,
+      registry,
+      events,
       firstToken,
       close: async () => {
         stopped.abort();

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { issueCertificate } from '@diskferry/trust/authority';
 import { messageOf } from '@diskferry/system/errors';
 import type { Log } from '../api/services.ts';
+import { startPxeService } from '../pxe/pxe-service.ts';
 import { RefusedError } from '../refused-error.ts';
 import type { ServerSettings } from '../settings/server-settings.ts';
 import { loadOrCreateAuthority } from './authority.ts';
@@ -115,11 +116,26 @@ export async function startServer(options: ServeOptions): Promise<ImagingServer>
     await stop();
     throw error;
   });
+  const { pxe: pxeSettings } = settings;
+  const pxe =
+    pxeSettings.interface === undefined
+      ? undefined
+      : startPxeService({
+          settings: { ...pxeSettings, interface: pxeSettings.interface },
+          registry: core.registry,
+          events: core.events,
+          enrolments,
+          authority: authority.certificate,
+          port: gate.port,
+          stateFolder: join(stateFolder, 'pxe'),
+          log,
+        });
   return {
     port: gate.port,
     hosts,
     firstToken: core.firstToken,
     close: async () => {
+      await pxe?.close();
       await stop();
       await gate.close();
     },

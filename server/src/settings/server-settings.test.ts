@@ -3,6 +3,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
+import { PXE_SETTINGS } from '../pxe/pxe-settings.ts';
 import { readServerSettings } from './server-settings.ts';
 
 const scratch = mkdtempSync(join(tmpdir(), 'diskferry-settings-'));
@@ -24,21 +25,24 @@ const DEFAULTS = {
   jobsAtOnce: 4,
   jobsAtOncePerLink: 2,
   powerHook: undefined,
+  pxe: {},
 };
 
 test('the packaged file changes nothing, and what it shows as the defaults are the defaults', () => {
   assert.deepEqual(readServerSettings(PACKAGED, '/state'), DEFAULTS);
-  const shown = readFileSync(PACKAGED, 'utf8')
-    .split('\n')
-    .filter((line) => !/^#(database = "post|listen|hosts|hook)/.test(line))
-    .map((line) => line.replace(/^#(?=[a-z-]+ = )/, ''));
-  assert.deepEqual(readServerSettings(file(shown.join('\n')), '/state'), DEFAULTS);
+  const [text = '', pxe = ''] = readFileSync(PACKAGED, 'utf8').split(/^(?=\[pxe\])/m);
+  const uncommented = (lines: string): string => lines.replaceAll(/^#(?=[a-z-]+ = )/gm, '');
+  const shown = text.split('\n').filter((line) => !/^#(database = "post|listen|hosts|hook)/.test(line));
+  assert.deepEqual(readServerSettings(file(uncommented(shown.join('\n'))), '/state'), DEFAULTS);
+  const { pxe: all } = readServerSettings(file(uncommented(pxe)), '/state');
+  assert.deepEqual(Object.keys(all).toSorted(), Object.keys(PXE_SETTINGS.properties).toSorted());
 });
 
 test('all settings are read', () => {
   const path = file(
     'database = "postgresql://x@y/z"\nlisten = "192.0.2.1"\nport = 8443\nhosts = ["a", "b"]\nlog-level = "debug"\n' +
-      '[jobs]\nat-once = 8\nat-once-per-link = 3\n[power]\nhook = "/x/power"\n',
+      '[jobs]\nat-once = 8\nat-once-per-link = 3\n[power]\nhook = "/x/power"\n' +
+      '[pxe]\ninterface = "eth0"\nloading-addresses = "192.0.2.8-192.0.2.9"\nsecure-boot = true\n',
   );
   assert.deepEqual(readServerSettings(path, '/state'), {
     database: 'postgresql://x@y/z',
@@ -49,6 +53,7 @@ test('all settings are read', () => {
     jobsAtOnce: 8,
     jobsAtOncePerLink: 3,
     powerHook: '/x/power',
+    pxe: { interface: 'eth0', 'loading-addresses': '192.0.2.8-192.0.2.9', 'secure-boot': true },
   });
   const absolute = file('database = "sqlite:/srv/db.sqlite"');
   assert.equal(readServerSettings(absolute, '/state').database, 'sqlite:/srv/db.sqlite');
@@ -60,6 +65,7 @@ test('mistakes are said with the file and the setting', () => {
     'port = 70000': /"port" must be <= 65535/,
     'log-level = "loud"': /"log-level"/,
     '[jobs]\nat-once = 0': /"jobs\.at-once" must be >= 1/,
+    '[pxe]\nunknown = "start"': /"pxe\.unknown"/,
     'port = ': /cannot be read/,
   };
   for (const [text, message] of Object.entries(cases)) {

@@ -4,6 +4,7 @@ import { messageOf, UsageError } from '@diskferry/system/errors';
 import { parse } from 'smol-toml';
 import { type Static, Type } from 'typebox';
 import { Value } from 'typebox/value';
+import { PXE_SETTINGS, type PxeSettings } from '../pxe/pxe-settings.ts';
 import { SERVER_PORT } from '../serve/server-port.ts';
 
 const MAX_PORT = 65_535;
@@ -18,6 +19,7 @@ const FILE = Type.Object(
     port: Type.Optional(Type.Integer({ minimum: 0, maximum: MAX_PORT })),
     hosts: Type.Optional(Type.Array(Type.String({ minLength: 1 }))),
     'log-level': Type.Optional(Type.Enum(LOG_LEVELS)),
+    pxe: Type.Optional(PXE_SETTINGS),
     power: Type.Optional(Type.Object({ hook: Type.Optional(Type.String({ pattern: '^/' })) }, CLOSED)),
     jobs: Type.Optional(
       Type.Object(
@@ -50,6 +52,8 @@ export interface ServerSettings {
   readonly jobsAtOncePerLink: number;
   /** Absolute path of a program that switches computers by other means than ours. */
   readonly powerHook: string | undefined;
+  /** Without an interface, no computer boots from this server. */
+  readonly pxe: PxeSettings;
 }
 
 /** Where the settings are if nobody says otherwise. */
@@ -98,6 +102,7 @@ function settingsOf(file: SettingsFile, stateFolder: string): ServerSettings {
     jobsAtOnce: file.jobs?.['at-once'] ?? 4,
     jobsAtOncePerLink: file.jobs?.['at-once-per-link'] ?? 2,
     powerHook: file.power?.hook,
+    pxe: { ...file.pxe },
   };
 }
 

@@ -33,14 +33,22 @@ export interface ServeProcess {
   askWithToken(method: string, path: string, token: string): Promise<ApiAnswer>;
 }
 
+export interface ServePlace {
+  readonly stateFolder: string;
+  readonly runFolder: string;
+  /** Words before the command that run it in a network of its own. */
+  readonly before?: readonly string[];
+}
+
 /** Starts a server in folders of a test. */
 export async function startServeProcess(
-  { stateFolder, runFolder }: { readonly stateFolder: string; readonly runFolder: string },
+  { stateFolder, runFolder, before = [] }: ServePlace,
   words: readonly string[] = [],
 ): Promise<ServeProcess> {
   const cli = startCli(['serve', '--settings', '/dev/null', '--listen', '127.0.0.1', ...words], {
     env: { DISKFERRY_RUN: runFolder, DISKFERRY_STATE: stateFolder },
     boundMs: BOUND_MS,
+    before,
   });
   const [, token, port] = await cli.printed(
     /(?:never again: (\S+)\n[^]*)?computers dial port (\d+)[^]*the sockets of their disks appear/,
