@@ -6,6 +6,8 @@ export interface Difference {
   readonly property: string;
   readonly left: string;
   readonly right: string;
+  /** Of the volume and of no file in it: it depends on the disk for which it was made, or changes when it is mounted. */
+  readonly isSetting?: true;
 }
 
 /** More are worth nothing to a reader, and a copy of another disk would have millions. */

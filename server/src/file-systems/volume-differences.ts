@@ -25,5 +25,5 @@ export function sentenceOf({ name, wanted, made }: VolumeDifference): string {
 
 /** What a comparison says of it. */
 export function asDifference({ name, wanted, made }: VolumeDifference): Difference {
-  return { path: '', property: name, left: wanted, right: made };
+  return { path: '', property: name, left: wanted, right: made, isSetting: true };
 }

@@ -19,10 +19,9 @@ import { runSteps, type Step, type StepListener } from './step.ts';
 import { surveySource } from './source-survey.ts';
 import { planTransfer, type TransferPlan } from './transfer-plan.ts';
 import { transferSteps } from './transfer-steps.ts';
-import { Verification, VerificationError, type VerifiedVolume } from './verification.ts';
+import { TRANSFER_TOOLS, Verification, VerificationError, type VerifiedVolume } from './verification.ts';
 import type { TransferWishes } from './wishes.ts';
 
-const TOOLS = ['qemu-img', 'qemu-nbd', 'losetup', 'mount', 'umount', 'blkid'];
 /** How long to wait, in ms, for an adapter's own reason after a step failed: it says more than "I/O error". */
 const REASON_GRACE_MS = 1_000;
 
@@ -92,7 +91,7 @@ export interface TransferResult {
  */
 export async function transfer(request: TransferRequest): Promise<TransferResult | undefined> {
   requireRoot(`a ${request.purpose}`);
-  requireTools(TOOLS);
+  requireTools(TRANSFER_TOOLS);
   refuseSameDisk(request);
   await using session = openSession(request.purpose);
   const startMs = Date.now();

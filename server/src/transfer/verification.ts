@@ -2,6 +2,7 @@ import type { SimulatedDisk } from '@diskferry/server-adapter/simulated-disk';
 import { DiskferryError } from '@diskferry/system/errors';
 import type { Session } from '@diskferry/system/session';
 import { formatBytes } from '@diskferry/system/units';
+import type { ChangedFile } from '../boot-loader/boot-mending.ts';
 import type { Difference } from '../compare/difference.ts';
 import type { Destination } from './destination.ts';
 import { firstDifference } from './copy-range.ts';
@@ -10,6 +11,8 @@ import type { Step } from './step.ts';
 import { bytesOf, type PlacedVolume, type TransferPlan } from './transfer-plan.ts';
 import { copyContext } from './transfer-steps.ts';
 
+/** What it takes to read disks and compare them. */
+export const TRANSFER_TOOLS = ['qemu-img', 'qemu-nbd', 'losetup', 'mount', 'umount', 'blkid'];
 /** So many differences are named in a message; all of them are in the report. */
 const NAMED_DIFFERENCES = 20;
 
@@ -97,18 +100,12 @@ export class Verification {
         const place = placed.number === 0 ? { start: 0, size: disk.size } : placed;
         const context = copyContext(step, { session: this.#session, name, zeroed: false });
         const found = await fileSystem.verify(device, await disk.attachPartition(place), context);
-        const differences = found.filter(({ path }) => !this.#isMended(placed.number, path));
+        const differences = found.filter(
+          ({ path }) => !isMended(this.#plan.boot.changedFiles, placed.number, path),
+        );
         this.volumes.push({ partition: placed.number, bytes, differences });
       },
     };
-  }
-
-  /** A boot loader that was mended is no difference. */
-  #isMended(partition: number, path: string): boolean {
-    const inside = (text: string): string => text.replace(/^\.?\//, '');
-    return this.#plan.boot.changedFiles.some(
-      (changed) => changed.partition === partition && inside(changed.path) === inside(path),
-    );
   }
 
   async #compareBlocks(
@@ -137,19 +134,38 @@ export class Verification {
       run: async () => {
         await this.#openDisk.detach();
         const lines = this.volumes.flatMap(({ partition, differences }) =>
-          differences.map(
-            ({ path, property, left, right }) =>
-              `${nameOfPartition({ number: partition })}: ${JSON.stringify(Buffer.from(path, 'latin1').toString())}: ${property}: ${left} | ${right}`,
-          ),
+          differences.map((difference) => sentenceOf({ partition, ...difference })),
         );
         if (lines.length === 0) return;
-        const more = lines.length > NAMED_DIFFERENCES ? [`and ${lines.length - NAMED_DIFFERENCES} more`] : [];
-        const named = [...lines.slice(0, NAMED_DIFFERENCES), ...more].join('\n  ');
         throw new VerificationError(
-          `the destination differs from the source in ${lines.length} properties:\n  ${named}`,
+          `the destination differs from the source in ${listed(lines)}`,
           this.volumes,
         );
       },
     };
   }
+}
+
+/** A boot loader that was mended is no difference. */
+export function isMended(changed: readonly ChangedFile[], partition: number, path: string): boolean {
+  const inside = (text: string): string => text.replace(/^\.?\//, '');
+  return changed.some((file) => file.partition === partition && inside(file.path) === inside(path));
+}
+
+/** Such as `partition 2: "etc/fstab": content: byte 7 | is another`. */
+export function sentenceOf({
+  partition,
+  path,
+  property,
+  left,
+  right,
+}: Difference & { readonly partition: number }): string {
+  const name = JSON.stringify(Buffer.from(path, 'latin1').toString());
+  return `${nameOfPartition({ number: partition })}: ${name}: ${property}: ${left} | ${right}`;
+}
+
+/** How many there are, and the first of them. */
+export function listed(lines: readonly string[]): string {
+  const more = lines.length > NAMED_DIFFERENCES ? [`and ${lines.length - NAMED_DIFFERENCES} more`] : [];
+  return `${lines.length} properties:\n  ${[...lines.slice(0, NAMED_DIFFERENCES), ...more].join('\n  ')}`;
 }

@@ -65,7 +65,7 @@ for (const state of ['deployed', 'dormant'] as const) {
   });
 
   test(`a computer that was ${state} is so again after its server died before the disk was written`, async (t) => {
-    const { registry, events, job, stateNow } = await placeWith(t, state);
+    const { registry, job, stateNow } = await placeWith(t, state);
     await registry.changeState('pc1', { cause: 'called', actor: actorOf(job) });
     await releaseComputer({ registry }, job);
     assert.equal(await stateNow(), state);
@@ -73,7 +73,7 @@ for (const state of ['deployed', 'dormant'] as const) {
 }
 
 test('a computer whose disk may have been written as its server died has no system any more', async (t) => {
-  const { registry, events, job, stateNow } = await placeWith(t, 'deployed');
+  const { registry, job, stateNow } = await placeWith(t, 'deployed');
   await registry.changeState('pc1', { cause: 'called', actor: actorOf(job) });
   await registry.noteDiskWork('pc1', { actor: actorOf(job), message: 'Its disk may be written.' });
   await releaseComputer({ registry }, job);
@@ -81,7 +81,7 @@ test('a computer whose disk may have been written as its server died has no syst
 });
 
 test('what a former attempt has written does not count for one that has written nothing', async (t) => {
-  const { registry, events, job, stateNow } = await placeWith(t, 'deployed');
+  const { registry, job, stateNow } = await placeWith(t, 'deployed');
   const actor = actorOf(job);
   await registry.changeState('pc1', { cause: 'called', actor });
   await registry.noteDiskWork('pc1', { actor, message: 'Its disk may be written.' });
@@ -92,7 +92,7 @@ test('what a former attempt has written does not count for one that has written 
 });
 
 test('a computer that somebody else has called is left to him', async (t) => {
-  const { registry, events, job, stateNow } = await placeWith(t, 'deployed');
+  const { registry, job, stateNow } = await placeWith(t, 'deployed');
   await releaseComputer({ registry }, job);
   assert.equal(await stateNow(), 'deployed');
   await registry.changeState('pc1', { cause: 'called', actor: 'user anna' });

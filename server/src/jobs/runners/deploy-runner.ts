@@ -1,5 +1,4 @@
 import { type Static, Type } from 'typebox';
-import type { Catalog } from '../../catalog/catalog.ts';
 import { titleOf } from '../../catalog/image.ts';
 import type { JobRunner, JobWork, WorkProgress } from '../job-engine.ts';
 import {
@@ -11,14 +10,13 @@ import {
   type TransferRunnerOptions,
   withComputer,
 } from './computer-work.ts';
+import { IMAGE_WORD, imageOf, releaseImages, withImage } from './image-work.ts';
 import { runDiskferry } from './run-diskferry.ts';
 import { readSpec } from './spec.ts';
 
 const SPEC = Type.Object(
   {
-    image: Type.String({
-      description: 'id, or name and version such as "web:3", or name for its latest version',
-    }),
+    image: IMAGE_WORD,
     computer: Type.String({ description: 'id or name' }),
     disk: Type.Optional(Type.String({ description: 'such as "sda"; the only one if absent' })),
     overwrite: Type.Optional(
@@ -37,12 +35,12 @@ export function deployRunner(options: TransferRunnerOptions): JobRunner {
   return {
     async check(spec) {
       const { computer, image } = readSpec(SPEC, spec);
-      const { id: imageId } = await findImage(catalog, image);
+      const { id: imageId } = await imageOf(catalog, image);
       return { ...(await computerFacts(registry, computer)), imageId };
     },
     run: (work) => deploy(options, work, readSpec(SPEC, work.job.spec)),
     async recover(job) {
-      await catalog.release({ kind: 'job', id: job.id });
+      await releaseImages(catalog, job);
       await releaseComputer(options, job);
     },
   };
@@ -55,9 +53,7 @@ async function deploy(
 ): Promise<Readonly<Record<string, unknown>>> {
   const { catalog, registry } = options;
   const { id: computerId } = await registry.get(spec.computer);
-  const holder = { kind: 'job', id: work.job.id };
-  const image = await catalog.hold((await findImage(catalog, spec.image)).id, holder);
-  try {
+  return withImage(catalog, work.job, spec.image, async (image) => {
     const { afterwards = 'local-disk' } = spec;
     const writing = new WriteWatch();
     const computerWork = {
@@ -66,7 +62,7 @@ async function deploy(
       // A disk that is half written has no system.
       hasSystem: (had: boolean, succeeded: boolean) => succeeded || (had && !writing.hasBegun),
     };
-    return await withComputer(options, work, computerWork, async (computer) => {
+    return withComputer(options, work, computerWork, async (computer) => {
       const disk = chooseDisk(computer, spec.disk);
       const words = [
         '--mode',
@@ -85,9 +81,7 @@ async function deploy(
       );
       return { imageId: image.id, image: titleOf(image), computerId, disk };
     });
-  } finally {
-    await catalog.release(holder);
-  }
+  });
 }
 
 /** Tells by the progress of a transfer whether its destination may have been written. */
@@ -103,10 +97,4 @@ class WriteWatch {
   get hasBegun(): boolean {
     return this.#steps.size > 1;
   }
-}
-
-const ID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
-
-async function findImage(catalog: Catalog, idOrTitle: string): Promise<{ readonly id: string }> {
-  return ID.test(idOrTitle) ? catalog.get(idOrTitle) : catalog.find(idOrTitle);
 }

@@ -14,6 +14,7 @@ const DISKFERRY = join(import.meta.dirname, '../../../bin/diskferry.js');
  *
  * @param words as on the command line
  * @param runFolder that of this server, by which the other one finds its computers
+ * @param options `tellsProgress`: whether the command has that option
  * @returns what it prints with `--json`
  * @throws {RefusedError} with its code and its sentence, when it refused the work
  * @throws {DiskferryError} the same, when it failed; the reason of the signal
@@ -22,8 +23,10 @@ export async function runDiskferry(
   words: readonly string[],
   { job, signal, onProgress, log }: JobWork,
   runFolder: string,
+  { tellsProgress = true }: { readonly tellsProgress?: boolean } = {},
 ): Promise<Readonly<Record<string, unknown>>> {
-  const command = [process.execPath, DISKFERRY, ...words, '--json', '--progress', 'json'];
+  const progress = tellsProgress ? ['--progress', 'json'] : [];
+  const command = [process.execPath, DISKFERRY, ...words, '--json', ...progress];
   try {
     const { stdout } = await run(['setpriv', '--pdeathsig', 'TERM', '--', ...command], {
       signal,
