@@ -17,14 +17,18 @@ import { disksCommand } from './cli/disks-command.ts';
 import { enrolCommand } from './cli/enrol-command.ts';
 import { commandHelp, programHelp } from './cli/help.ts';
 import { abortOnInterrupt } from './cli/interrupt.ts';
+import { eventsCommand } from './cli/events-command.ts';
+import { imagesCommand } from './cli/images-command.ts';
 import { inventoryCommand } from './cli/inventory-command.ts';
+import { jobsCommand } from './cli/jobs-command.ts';
 import { leaveCommand } from './cli/leave-command.ts';
+import { locationsCommand } from './cli/locations-command.ts';
+import { loginCommand, logoutCommand } from './cli/login-command.ts';
 import { mediaCommand } from './cli/media-command.ts';
 import { pairCommand } from './cli/pair-command.ts';
 import { print, printJson, printNote } from './cli/output.ts';
 import { pxeCommand } from './cli/pxe-command.ts';
 import { serveCommand } from './cli/serve-command.ts';
-import { verifyCommand } from './cli/verify-command.ts';
 import { InterruptedError } from './interrupted-error.ts';
 import { RefusedError } from './refused-error.ts';
 
@@ -33,7 +37,6 @@ const COMMANDS: readonly CliCommand[] = [
   captureCommand,
   deployCommand,
   convertCommand,
-  verifyCommand,
   disksCommand,
   inventoryCommand,
   leaveCommand,
@@ -42,8 +45,14 @@ const COMMANDS: readonly CliCommand[] = [
   bootCommand,
   serveCommand,
   backupCommand,
-  computersCommand,
   enrolCommand,
+  loginCommand,
+  logoutCommand,
+  computersCommand,
+  imagesCommand,
+  locationsCommand,
+  jobsCommand,
+  eventsCommand,
   mediaCommand,
   pxeCommand,
   cleanupCommand,

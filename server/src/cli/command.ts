@@ -26,7 +26,7 @@ export interface CliOption {
 /** One command of the command line, described as data so that help and parsing agree. */
 export interface CliCommand {
   readonly name: string;
-  /** The words after the name, such as ["ADDRESS", "IMAGE"]; one in square brackets may be missing. */
+  /** The words after the name, such as ["ADDRESS", "IMAGE"]; one in square brackets may be missing, "[WORD]..." be many. */
   readonly operands: readonly string[];
   readonly summary: string;
   /** Paragraphs below the summary in the command's help. */
@@ -72,7 +72,8 @@ export function parseInvocation(
   }
   const { positionals } = parsed;
   const required = command.operands.filter((operand) => !operand.startsWith('['));
-  if (positionals.length < required.length || positionals.length > command.operands.length) {
+  const most = command.operands.at(-1)?.endsWith('...') === true ? Infinity : command.operands.length;
+  if (positionals.length < required.length || positionals.length > most) {
     throw new UsageError(
       `${command.name} takes ${command.operands.join(' and ') || 'no operands'}, not ${positionals.length} words; ` +
         `usage: ${usageLine(command)}`,

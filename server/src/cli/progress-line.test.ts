@@ -16,6 +16,18 @@ test('without a rate yet, none is made up', () => {
   );
 });
 
+test('where nobody knows how much there is to do, only the step is told', () => {
+  const state = { title: 'wait for the computer', doneBytes: 0, totalBytes: 0, elapsedMs: 5000 };
+  assert.equal(formatProgress(state), 'wait for the computer');
+});
+
+test('the rate of work that was under way before is that since we watch', () => {
+  assert.equal(
+    formatProgress({ title: '', doneBytes: 3e9, totalBytes: 4e9, startBytes: 2e9, elapsedMs: 10_000 }),
+    ' 75%  3.0 GB of 4.0 GB  100.0 MB/s  10 s left  ',
+  );
+});
+
 test('more bytes than estimated do not pass 100 per cent', () => {
   assert.match(
     formatProgress({ title: '', doneBytes: 9, totalBytes: 8, elapsedMs: 10 }),

@@ -19,6 +19,8 @@ interface ProgressState {
   readonly title: string;
   readonly doneBytes: number;
   readonly totalBytes: number;
+  /** Before the time that has elapsed. */
+  readonly startBytes?: number;
   readonly elapsedMs: number;
 }
 
@@ -29,16 +31,27 @@ export interface ProgressReport {
   readonly totalBytes: number;
 }
 
-/** Progress on standard error: one line redrawn on a terminal, now and then a line in a log; for programs, lines of JSON. */
+/**
+ * Progress on standard error: one line redrawn on a terminal, now and then a line in a log; for programs, lines of JSON.
+ *
+ * @param totalBytes 0 where it is not known yet
+ * @param options `startBytes`: what was done before we came
+ */
 export function startProgress(
   totalBytes: number,
-  { stream = process.stderr, now = Date.now, asJson = false } = {},
+  { stream = process.stderr, now = Date.now, asJson = false, startBytes = 0 } = {},
 ): Progress {
   const startMs = now();
   let title = '';
-  let doneBytes = 0;
+  let doneBytes = startBytes;
   let shownMs = startMs;
-  const state = (): ProgressState => ({ title, doneBytes, totalBytes, elapsedMs: now() - startMs });
+  const state = (): ProgressState => ({
+    title,
+    doneBytes,
+    totalBytes,
+    startBytes,
+    elapsedMs: now() - startMs,
+  });
   const line = (): string => {
     if (!asJson) return `${formatProgress(state())}\n`;
     return `${JSON.stringify({ step: title, doneBytes, totalBytes } satisfies ProgressReport)}\n`;
@@ -65,13 +78,20 @@ export function startProgress(
 }
 
 /** For example ` 43%  1.2 GB of 2.8 GB  35.1 MB/s  45 s left  partition 2: copy files`. */
-export function formatProgress({ title, doneBytes, totalBytes, elapsedMs }: ProgressState): string {
+export function formatProgress({
+  title,
+  doneBytes,
+  totalBytes,
+  startBytes = 0,
+  elapsedMs,
+}: ProgressState): string {
+  if (totalBytes === 0) return title;
   // Estimates may be a little low: what is done is never more than all.
   const done = Math.min(doneBytes, totalBytes);
-  const percent = totalBytes === 0 ? 0 : Math.floor((100 * done) / totalBytes);
+  const percent = Math.floor((100 * done) / totalBytes);
   const words = [`${String(percent).padStart(3)}%`, `${formatBytes(done)} of ${formatBytes(totalBytes)}`];
-  if (elapsedMs >= RATE_AFTER_MS && done > 0) {
-    const bytesPerMs = done / elapsedMs;
+  if (elapsedMs >= RATE_AFTER_MS && done > startBytes) {
+    const bytesPerMs = (done - startBytes) / elapsedMs;
     words.push(`${formatBytes(Math.round(bytesPerMs * 1000))}/s`);
     words.push(`${formatDuration((totalBytes - done) / bytesPerMs)} left`);
   }

@@ -1,4 +1,3 @@
-import { createInterface } from 'node:readline/promises';
 import { formatBytes, formatDuration } from '@diskferry/system/units';
 import { UsageError } from '@diskferry/system/errors';
 import type { DiskSource } from '@diskferry/server-adapter/simulated-disk';
@@ -12,13 +11,15 @@ import {
   type TransferRequest,
   type TransferResult,
 } from '../transfer/transfer.ts';
-import { choiceOption, type Invocation, secondsOption } from './command.ts';
+import { askYes, canAsk } from './ask-yes.ts';
+import { type Invocation, secondsOption } from './command.ts';
 import { connectionToDisk } from './connection-options.ts';
 import { driverOption } from './driver-option.ts';
 import { print, printJson, printNote } from './output.ts';
 import { type Progress, startProgress } from './progress-line.ts';
+import { wantsJsonProgress } from './progress-option.ts';
 import { reconnectOption } from './reconnect-option.ts';
-import { PROGRESS_FORMS, wishesOf } from './transfer-options.ts';
+import { wishesOf } from './transfer-options.ts';
 
 /** The ends of a transfer as the user wrote them, not yet connected. */
 export interface TransferWords {
@@ -64,7 +65,7 @@ export async function runTransfer(words: TransferWords, invocation: Invocation):
         await confirm(proposal, invocation);
         progress = startProgress(
           proposal.steps.reduce((sum, { bytes }) => sum + bytes, 0),
-          { asJson: choiceOption(invocation, 'progress', PROGRESS_FORMS) === 'json' },
+          { asJson: wantsJsonProgress(invocation) },
         );
         return true;
       },
@@ -115,15 +116,9 @@ async function confirm(
   if (holds.length === 0 || flags.has('yes')) return;
   const list = holds.map((line) => `  ${line}`).join('\n');
   const what = `${destinationName} is not empty; all of this would be lost:\n${list}`;
-  if (process.stdin.isTTY && process.stderr.isTTY) {
+  if (canAsk()) {
     printNote(what);
-    const terminal = createInterface({ input: process.stdin, output: process.stderr });
-    try {
-      const answer = await terminal.question('Overwrite it? Type yes: ', { signal });
-      if (answer.trim().toLowerCase() === 'yes') return;
-    } finally {
-      terminal.close();
-    }
+    if (await askYes('Overwrite it?', signal)) return;
     throw new RefusedError('NEEDS_CONFIRMATION', 'nothing was written');
   }
   throw new RefusedError('NEEDS_CONFIRMATION', `${what}\nadd --yes to overwrite it`);

@@ -1,24 +1,24 @@
 import type { ImageFormat } from '@diskferry/server-adapter/simulated-disk';
 import { UsageError } from '@diskferry/system/errors';
 import { parseBytes } from '@diskferry/system/units';
-import { readFileSync } from 'node:fs';
 import { extname } from 'node:path';
 import type { WantedSize } from '../layout/layout-request.ts';
 import { type Mode, MODES, type TransferWishes } from '../transfer/wishes.ts';
 import { type CliOption, choiceOption, type Invocation, JSON_OPTION, TIMEOUT_OPTION } from './command.ts';
 import { CONNECTION_OPTIONS } from './connection-options.ts';
 import { DRIVER_OPTION } from './driver-option.ts';
+import { PASSPHRASE_OPTION, passphraseOption } from './passphrase-option.ts';
+import { PROGRESS_OPTION } from './progress-option.ts';
 import { RECONNECT_OPTION } from './reconnect-option.ts';
 
-const FORMATS = ['qcow2', 'raw', 'vmdk', 'vhdx', 'vdi'] as const satisfies readonly ImageFormat[];
-const FORMAT_OF_ENDING: Readonly<Record<string, ImageFormat>> = {
+export const FORMATS = ['qcow2', 'raw', 'vmdk', 'vhdx', 'vdi'] as const satisfies readonly ImageFormat[];
+export const FORMAT_OF_ENDING: Readonly<Record<string, ImageFormat>> = {
   '.img': 'raw',
   '.raw': 'raw',
   '.vmdk': 'vmdk',
   '.vhdx': 'vhdx',
   '.vdi': 'vdi',
 };
-export const PROGRESS_FORMS = ['lines', 'json'] as const;
 const SIZE_WORDS = ['min', 'grow', 'keep'] as const;
 
 /** What all of capture, deploy and convert take. */
@@ -36,16 +36,12 @@ export const TRANSFER_OPTIONS: readonly CliOption[] = [
     help: 'files (default), blocks (used blocks at their places), sectors; N=MODE for partition N; may be repeated',
   },
   { name: 'gpt', help: 'make a GPT of an MBR' },
-  { name: 'passphrase-file', value: 'FILE', help: 'opens LUKS volumes with the passphrase in FILE' },
+  PASSPHRASE_OPTION,
   { name: 'verify', help: 'read the result again and compare every file and attribute with the source' },
   { name: 'boot-proof', help: 'boot the result in QEMU on a redo log and wait for a login prompt' },
   { name: 'dry-run', help: 'show what would be done, write nothing' },
   JSON_OPTION,
-  {
-    name: 'progress',
-    value: 'FORM',
-    help: 'lines (default), or json: for programs, one object in each line',
-  },
+  PROGRESS_OPTION,
   TIMEOUT_OPTION,
   RECONNECT_OPTION,
   ...CONNECTION_OPTIONS,
@@ -73,9 +69,8 @@ export const NEW_IMAGE_OPTIONS: readonly CliOption[] = [
  * @throws {UsageError}
  */
 export function wishesOf(invocation: Invocation): TransferWishes {
-  const { values, flags, lists } = invocation;
+  const { flags, lists } = invocation;
   const sectorSize = choiceOption(invocation, 'sector-size', ['512', '4096']);
-  const passphraseFile = values.get('passphrase-file');
   const modes = (lists.get('mode') ?? []).map(readMode);
   return {
     sizeBytes: sizeOption(invocation),
@@ -86,7 +81,7 @@ export function wishesOf(invocation: Invocation): TransferWishes {
     ),
     sizes: new Map((lists.get('partition') ?? []).map(readPartitionSize)),
     toGpt: flags.has('gpt'),
-    passphrase: passphraseFile === undefined ? undefined : readPassphrase(passphraseFile),
+    passphrase: passphraseOption(invocation),
   };
 }
 
@@ -121,13 +116,4 @@ function readPartitionSize(text: string): [number, WantedSize] {
     throw new UsageError(`--partition takes N=SIZE, such as 2=30G, 2=min, 2=grow or 2=keep, not "${text}"`);
   }
   return [Number(match[1]), size];
-}
-
-/** The first line, as cryptsetup reads a passphrase; it does not end in the line's end. */
-function readPassphrase(path: string): string {
-  try {
-    return readFileSync(path, 'utf8').split('\n', 1)[0] ?? '';
-  } catch (error) {
-    throw new UsageError(`--passphrase-file cannot be read: ${(error as Error).message}`);
-  }
 }

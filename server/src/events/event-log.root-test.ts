@@ -24,6 +24,8 @@ describeOnEachDatabase('the event log', (open) => {
     assert.deepEqual(await log.list({ kind: 'computer.unknown' }), [first]);
     assert.deepEqual(await log.list({ subjectId: 'c1' }), [first]);
     assert.deepEqual(await new EventLog(database).list({ limit: 1 }), [first]);
+    assert.deepEqual(await log.list({ newest: true, limit: 1 }), [second]);
+    assert.deepEqual(await log.list({ newest: true }), [first, second]);
     assert.equal(first.data['bytes'], 2 ** 41);
     assert.equal('subject' in second, false);
   });

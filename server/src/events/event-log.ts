@@ -28,6 +28,8 @@ export interface EventWishes {
   readonly after?: string | undefined;
   readonly kind?: string | undefined;
   readonly subjectId?: string | undefined;
+  /** The last ones instead of the first. */
+  readonly newest?: boolean;
   readonly limit?: number;
 }
 
@@ -66,12 +68,15 @@ export class EventLog {
   }
 
   /** Events, oldest first. */
-  async list({ after, kind, subjectId, limit = DEFAULT_LIMIT }: EventWishes = {}): Promise<Event[]> {
-    let query = this.#database.selectFrom('events').selectAll().orderBy('id').limit(limit);
+  async list(wishes: EventWishes = {}): Promise<Event[]> {
+    const { after, kind, subjectId, newest = false, limit = DEFAULT_LIMIT } = wishes;
+    const order = newest ? 'desc' : 'asc';
+    let query = this.#database.selectFrom('events').selectAll().orderBy('id', order).limit(limit);
     if (after !== undefined) query = query.where('id', '>', after);
     if (kind !== undefined) query = query.where('kind', '=', kind);
     if (subjectId !== undefined) query = query.where('subjectId', '=', subjectId);
-    return (await query.execute()).map(eventOf);
+    const events = (await query.execute()).map(eventOf);
+    return newest ? events.reverse() : events;
   }
 
   /** The id of the newest event. */

@@ -259,10 +259,13 @@ test('serve, enrol, computers and disks@COMPUTER work together as commands', asy
   const diskPath = makeDisk(4 * MIB);
   const client = startManagedClient(context, { port, authorityFile: ca, secret, disks: [diskPath] });
   await serve.printed(/connected from 127\.0\.0\.1, admitted by lab/);
-  const listed = await runCli(['computers', '--json'], { env });
+  const listed = await runCli(['computers', 'disks', '--json'], { env });
   const [computer] = JSON.parse(listed.stdout) as ManagedComputer[];
   assert.equal(computer?.enrolment, 'lab');
-  assert.match((await runCli(['computers'], { env })).stdout, new RegExp(`disk\\d+\\.img@${computer?.name}`));
+  assert.match(
+    (await runCli(['computers', 'disks'], { env })).stdout,
+    new RegExp(`disk\\d+\\.img@${computer?.name}`),
+  );
   const name = computer?.name ?? '';
   const [disk] = computer?.disks ?? [];
   const disks = await runCli(['disks', name, '--json'], { env });
@@ -296,7 +299,7 @@ test('serve, enrol, computers and disks@COMPUTER work together as commands', asy
   assert.match(missing.stderr, /has no disk sdz; it has: disk/);
   serve.signalGroup('SIGINT');
   assert.equal((await serve.ended).exitCode, 0);
-  const gone = await runCli(['computers'], { env });
+  const gone = await runCli(['computers', 'disks'], { env });
   assert.equal(gone.exitCode, 2);
   assert.match(gone.stderr, /no "diskferry serve" of this user runs/);
 });
@@ -339,7 +342,9 @@ test('a disk is written on after the server of its grant was killed and started 
   const secret = readFileSync(enrolment, 'utf8').trim();
   startManagedClient(context, { port: Number(port), authorityFile: ca, secret, disks: [diskPath] });
   await first.printed(/connected from/);
-  const [computer] = JSON.parse((await runCli(['computers', '--json'], { env })).stdout) as ManagedComputer[];
+  const [computer] = JSON.parse(
+    (await runCli(['computers', 'disks', '--json'], { env })).stdout,
+  ) as ManagedComputer[];
   const address = `${computer?.disks[0]?.name}@${computer?.name}`;
   const mounted = join(state, 'mounted');
   const attached = await runCli(['attach', address, mounted, '--write', '--json'], { env });

@@ -1,6 +1,6 @@
 import { type Static, Type } from 'typebox';
 import { DEPLOYMENT_STATES } from '../../registry/states/deployment-state.ts';
-import type { ComputerSummary } from '../../registry/computer.ts';
+import type { ComputerDetails, ComputerSummary } from '../../registry/computer.ts';
 import { PROBLEM } from '../problems.ts';
 import type { Router } from '../router.ts';
 import type { Services } from '../services.ts';
@@ -36,6 +36,11 @@ const COMPUTER = Type.Object({
     }),
   ),
 });
+const COMPUTER_PAGE = Type.Object({
+  computers: Type.Array(COMPUTER),
+  total: Type.Integer(),
+  next: Type.Optional(Type.String()),
+});
 const WORDS = Type.Object(
   {
     name: Type.Optional(Type.String({ maxLength: 64 })),
@@ -47,6 +52,11 @@ const OTHER = Type.Object(
   { other: Type.String({ description: 'id or name of the other computer' }) },
   CLOSED,
 );
+
+/** As clients see them. */
+export type ApiComputer = Static<typeof COMPUTER>;
+export type ApiComputerPage = Static<typeof COMPUTER_PAGE>;
+export type ApiComputerDetails = ComputerDetails & Pick<ApiComputer, 'connected'>;
 
 /** The computers that are known: registered, merged, split, forgotten. */
 export function addComputerRoutes(app: Router, { registry, fleet }: Services): void {
@@ -72,11 +82,7 @@ export function addComputerRoutes(app: Router, { registry, fleet }: Services): v
           limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 1000 })),
         }),
         response: {
-          200: Type.Object({
-            computers: Type.Array(COMPUTER),
-            total: Type.Integer(),
-            next: Type.Optional(Type.String()),
-          }),
+          200: COMPUTER_PAGE,
           '4xx': PROBLEM,
         },
       },

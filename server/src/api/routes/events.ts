@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { Readable } from 'node:stream';
-import { Type } from 'typebox';
+import { type Static, Type } from 'typebox';
 import type { Event, EventLog } from '../../events/event-log.ts';
 import { PROBLEM } from '../problems.ts';
 import type { Router } from '../router.ts';
@@ -23,8 +23,12 @@ const WISHES = Type.Object({
   after: Type.Optional(Type.String({ description: 'those after the event with this id' })),
   kind: Type.Optional(Type.String()),
   subject: Type.Optional(Type.String({ description: 'id of what they are about' })),
+  newest: Type.Optional(Type.Boolean({ description: 'the last ones instead of the first' })),
   limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 1000 })),
 });
+
+/** As clients see it. */
+export type ApiEvent = Static<typeof EVENT>;
 
 /** What happened, as a list and as a stream. */
 export function addEventRoutes(app: Router, { events }: Services): void {

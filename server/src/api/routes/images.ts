@@ -37,7 +37,29 @@ const IMAGE = Type.Object({
   usedAt: Type.Optional(TIME),
   problem: Type.Optional(Type.String()),
 });
-const LOCATION = Type.Object({ id: Type.String(), name: Type.String(), folder: Type.String() });
+const IMAGE_PAGE = Type.Object({
+  images: Type.Array(IMAGE),
+  total: Type.Integer(),
+  next: Type.Optional(Type.String()),
+});
+const HOLDER = Type.Object({
+  kind: Type.String({ description: 'such as "job"' }),
+  id: Type.String(),
+});
+const LOCATION = Type.Object({
+  id: Type.String(),
+  name: Type.String(),
+  folder: Type.String(),
+  available: Type.Boolean({ description: 'whether it was there when this server last looked at it' }),
+});
+const LOCATION_NOW = Type.Interface([LOCATION], {
+  freeBytes: Type.Optional(Type.Integer({ description: 'absent if it is not there' })),
+});
+
+/** As clients see them. */
+export type ApiImage = Static<typeof IMAGE>;
+export type ApiImagePage = Static<typeof IMAGE_PAGE>;
+export type ApiLocation = Static<typeof LOCATION>;
 
 /** The template images and the folders in which they are. */
 export function addImageRoutes(app: Router, { catalog }: Services): void {
@@ -60,11 +82,7 @@ export function addImageRoutes(app: Router, { catalog }: Services): void {
           limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 1000 })),
         }),
         response: {
-          200: Type.Object({
-            images: Type.Array(IMAGE),
-            total: Type.Integer(),
-            next: Type.Optional(Type.String()),
-          }),
+          200: IMAGE_PAGE,
           '4xx': PROBLEM,
         },
       },
@@ -93,11 +111,14 @@ export function addImageRoutes(app: Router, { catalog }: Services): void {
     {
       config: { permission: 'images.change' },
       schema: {
-        summary: 'Change name, notes or tags',
+        summary: 'Change name, version, notes or tags',
         params: ID,
         body: Type.Object(
           {
             name: Type.Optional(Type.String({ maxLength: 200 })),
+            version: Type.Optional(
+              Type.Integer({ minimum: 1, description: 'of that name; its next one if absent' }),
+            ),
             notes: Type.Optional(Type.String({ maxLength: 10_000 })),
             tags: Type.Optional(TAGS),
           },
@@ -106,9 +127,59 @@ export function addImageRoutes(app: Router, { catalog }: Services): void {
         response: { 200: IMAGE, '4xx': PROBLEM },
       },
     },
-    async ({ params: { id }, body: { name, ...words } }) => {
-      if (name !== undefined) await catalog.rename(id, { name });
+    async ({ params: { id }, body: { name, version, ...words } }) => {
+      if (name !== undefined || version !== undefined) {
+        await catalog.rename(id, { name: name ?? (await catalog.get(id)).name, version });
+      }
       return shown(await catalog.describe(id, words));
+    },
+  );
+
+  app.post(
+    '/api/v1/images/rename',
+    {
+      config: { permission: 'images.change' },
+      schema: {
+        summary: 'Give all versions of a name another name, which no image has',
+        body: Type.Object(
+          { from: Type.String({ maxLength: 200 }), to: Type.String({ maxLength: 200 }) },
+          CLOSED,
+        ),
+        response: { 204: Type.Null(), '4xx': PROBLEM },
+      },
+    },
+    async ({ body: { from, to } }, reply) => {
+      await catalog.renameAll(from, to);
+      return reply.status(204).send(null);
+    },
+  );
+
+  app.get(
+    '/api/v1/images/:id/holders',
+    {
+      config: { permission: 'images.read' },
+      schema: {
+        summary: 'Who keeps an image from being deleted',
+        params: ID,
+        response: { 200: Type.Array(HOLDER), '4xx': PROBLEM },
+      },
+    },
+    async ({ params: { id } }) => catalog.holders((await catalog.get(id)).id),
+  );
+
+  app.post(
+    '/api/v1/images/:id/forget',
+    {
+      config: { permission: 'images.delete' },
+      schema: {
+        summary: 'Take an image out of the catalog and leave its file; refused while a job needs it',
+        params: ID,
+        response: { 204: Type.Null(), '4xx': PROBLEM },
+      },
+    },
+    async ({ params: { id } }, reply) => {
+      await catalog.forget(id);
+      return reply.status(204).send(null);
     },
   );
 
@@ -174,6 +245,19 @@ export function addImageRoutes(app: Router, { catalog }: Services): void {
       await catalog.locations.remove(id);
       return reply.status(204).send(null);
     },
+  );
+
+  app.post(
+    '/api/v1/locations/:id/look',
+    {
+      config: { permission: 'images.check' },
+      schema: {
+        summary: 'Look whether a location is there, and how much room it has; raises an event if that has changed',
+        params: ID,
+        response: { 200: LOCATION_NOW, '4xx': PROBLEM },
+      },
+    },
+    async ({ params: { id } }) => catalog.locations.look(id),
   );
 
   app.get(

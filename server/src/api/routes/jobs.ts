@@ -1,4 +1,4 @@
-import { Type } from 'typebox';
+import { type Static, Type } from 'typebox';
 import { JOB_STATES } from '../../jobs/job-states.ts';
 import { jobOf } from '../../jobs/job.ts';
 import { PROBLEM } from '../problems.ts';
@@ -9,6 +9,7 @@ const STATE = Type.Enum(JOB_STATES);
 const TIME = Type.String({ format: 'date-time' });
 const ID = Type.Object({ id: Type.String() });
 const FACTS = Type.Record(Type.String(), Type.Unknown());
+const LOG_LINE = Type.Object({ number: Type.Integer(), at: TIME, line: Type.String() });
 
 const JOB = Type.Object({
   id: Type.String(),
@@ -35,6 +36,10 @@ const JOB = Type.Object({
   error: Type.Optional(PROBLEM),
   result: Type.Optional(FACTS),
 });
+
+/** As clients see them. */
+export type ApiJob = Static<typeof JOB>;
+export type ApiLogLine = Static<typeof LOG_LINE>;
 
 /** Work: started, watched, paused, cancelled, begun again. */
 export function addJobRoutes(app: Router, { jobs, jobStore, registry }: Services): void {
@@ -139,7 +144,7 @@ export function addJobRoutes(app: Router, { jobs, jobStore, registry }: Services
           after: Type.Optional(Type.Integer({ minimum: 0, description: 'those after this line' })),
         }),
         response: {
-          200: Type.Array(Type.Object({ number: Type.Integer(), at: TIME, line: Type.String() })),
+          200: Type.Array(LOG_LINE),
           '4xx': PROBLEM,
         },
       },

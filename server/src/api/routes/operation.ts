@@ -1,9 +1,13 @@
-import { Type } from 'typebox';
+import { type Static, Type } from 'typebox';
 import { PROBLEM } from '../problems.ts';
 import type { Router } from '../router.ts';
 import type { Services } from '../services.ts';
 
 const HEALTH = Type.Object({ status: Type.Enum(['ok', 'failing']) });
+const SERVER = Type.Object({ version: Type.String(), user: Type.String(), role: Type.String() });
+
+/** As clients see it. */
+export type ApiServer = Static<typeof SERVER>;
 
 /** How the server is, for watchers: health, metrics, and the description of the API. */
 export function addOperationRoutes(app: Router, { version, checkDatabase, metrics }: Services): void {
@@ -49,7 +53,7 @@ export function addOperationRoutes(app: Router, { version, checkDatabase, metric
       schema: {
         summary: 'Version of the server, and who asks',
         response: {
-          200: Type.Object({ version: Type.String(), user: Type.String(), role: Type.String() }),
+          200: SERVER,
           '4xx': PROBLEM,
         },
       },

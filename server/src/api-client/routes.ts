@@ -1,0 +1,71 @@
+import type { UnlistedFile } from '../catalog/locations.ts';
+import type { HistoryEntry } from '../registry/history.ts';
+import type { ApiComputer, ApiComputerDetails, ApiComputerPage } from '../api/routes/computers.ts';
+import type { ApiEvent } from '../api/routes/events.ts';
+import type { ApiImage, ApiImagePage, ApiLocation } from '../api/routes/images.ts';
+import type { ApiJob, ApiLogLine } from '../api/routes/jobs.ts';
+import type { ApiServer } from '../api/routes/operation.ts';
+
+/** The routes that the command line uses. A test compares them with those of the server. */
+export const ROUTES = {
+  server: 'GET /api/v1/server',
+  computers: 'GET /api/v1/computers',
+  computer: 'GET /api/v1/computers/:id',
+  computerHistory: 'GET /api/v1/computers/:id/history',
+  registerComputer: 'POST /api/v1/computers/:id/register',
+  changeComputer: 'PATCH /api/v1/computers/:id',
+  changeState: 'POST /api/v1/computers/:id/state',
+  mergeComputers: 'POST /api/v1/computers/:id/merge',
+  splitComputers: 'POST /api/v1/computers/:id/split',
+  forgetComputer: 'DELETE /api/v1/computers/:id',
+  images: 'GET /api/v1/images',
+  image: 'GET /api/v1/images/:id',
+  changeImage: 'PATCH /api/v1/images/:id',
+  deleteImage: 'DELETE /api/v1/images/:id',
+  locations: 'GET /api/v1/locations',
+  addLocation: 'POST /api/v1/locations',
+  removeLocation: 'DELETE /api/v1/locations/:id',
+  unlistedFiles: 'GET /api/v1/locations/:id/unlisted',
+  jobs: 'GET /api/v1/jobs',
+  job: 'GET /api/v1/jobs/:id',
+  jobLog: 'GET /api/v1/jobs/:id/log',
+  startJob: 'POST /api/v1/jobs',
+  pauseJob: 'POST /api/v1/jobs/:id/pause',
+  resumeJob: 'POST /api/v1/jobs/:id/resume',
+  cancelJob: 'POST /api/v1/jobs/:id/cancel',
+  retryJob: 'POST /api/v1/jobs/:id/retry',
+  events: 'GET /api/v1/events',
+  eventStream: 'GET /api/v1/events/stream',
+} as const;
+export type RouteName = keyof typeof ROUTES;
+
+/** What each route answers, by the schemas that the server checks its answers with. */
+export interface Answers extends Record<RouteName, unknown> {
+  server: ApiServer;
+  computers: ApiComputerPage;
+  computer: ApiComputerDetails;
+  computerHistory: readonly HistoryEntry[];
+  registerComputer: ApiComputer;
+  changeComputer: ApiComputer;
+  changeState: Pick<ApiComputer, 'state'>;
+  mergeComputers: ApiComputer;
+  splitComputers: undefined;
+  forgetComputer: undefined;
+  images: ApiImagePage;
+  image: ApiImage;
+  changeImage: ApiImage;
+  deleteImage: undefined;
+  locations: readonly ApiLocation[];
+  addLocation: ApiLocation;
+  removeLocation: undefined;
+  unlistedFiles: readonly UnlistedFile[];
+  jobs: readonly ApiJob[];
+  job: ApiJob;
+  jobLog: readonly ApiLogLine[];
+  startJob: ApiJob;
+  pauseJob: ApiJob;
+  resumeJob: ApiJob;
+  cancelJob: ApiJob;
+  retryJob: ApiJob;
+  events: readonly ApiEvent[];
+}
