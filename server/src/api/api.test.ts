@@ -102,29 +102,36 @@ describe('who may use the API', () => {
   });
 });
 
-/** Something that the schema of a writing route takes, so that the handler is reached. */
+/** Something that the schemas of writing routes take, so that their handlers are reached. */
 function bodyFor({ method, path }: ApiRoute): unknown {
   if (method !== 'POST' && method !== 'PATCH') return undefined;
-  if (path === '/api/v1/users')
-    return { name: `user-${Math.random().toString(36).slice(2)}`, role: 'viewer' };
-  if (path === '/api/v1/users/:id') return { role: 'viewer' };
-  if (path.endsWith('/tokens')) return { name: 'x' };
-  if (path === '/api/v1/jobs') return { kind: 'quick', spec: {} };
-  if (path.endsWith('/for-group')) return { group: 'nobody', kind: 'quick', spec: {} };
-  if (path === '/api/v1/schedules') {
-    const job = { kind: 'quick', spec: {} };
-    return { name: `nightly-${Math.random().toString(36).slice(2)}`, cron: '0 3 * * *', job };
-  }
-  if (path === '/api/v1/schedules/:id') return { enabled: false };
-  if (path === '/api/v1/groups') return { name: `group-${Math.random().toString(36).slice(2)}` };
-  if (path === '/api/v1/rules') return { name: 'all', conditions: {}, namePattern: 'pc-{number}' };
-  if (/^\/api\/v1\/groups\/:id\/(add|remove)$/.test(path)) return { computers: ['nobody'] };
-  if (path.endsWith('/merge') || path.endsWith('/split')) return { other: 'nobody' };
-  if (path.endsWith('/state')) return { cause: 'adopted' };
-  if (path.endsWith('/register') || method === 'PATCH') return {};
-  if (path === '/api/v1/locations') return { name: 'nowhere', folder: '/nowhere' };
-  if (path === '/api/v1/enrolments') return { name: `lab-${Math.random().toString(36).slice(2)}` };
-  return undefined;
+  const found = BODIES.find(([fits]) => (typeof fits === 'string' ? fits === path : fits.test(path)));
+  if (found !== undefined) return found[1]();
+  return method === 'PATCH' ? {} : undefined;
+}
+
+const JOB = { kind: 'quick', spec: {} };
+const BODIES: readonly (readonly [path: string | RegExp, body: () => unknown])[] = [
+  ['/api/v1/users', () => ({ name: newName(), role: 'viewer' })],
+  ['/api/v1/users/:id', () => ({ role: 'viewer' })],
+  [/\/tokens$/, () => ({ name: 'x' })],
+  ['/api/v1/jobs', () => JOB],
+  [/\/for-group$/, () => ({ ...JOB, group: 'nobody' })],
+  ['/api/v1/schedules', () => ({ name: newName(), cron: '0 3 * * *', job: JOB })],
+  ['/api/v1/schedules/:id', () => ({ enabled: false })],
+  ['/api/v1/groups', () => ({ name: newName() })],
+  ['/api/v1/rules', () => ({ name: 'all', conditions: {}, namePattern: 'pc-{number}' })],
+  [/^\/api\/v1\/groups\/:id\/(add|remove)$/, () => ({ computers: ['nobody'] })],
+  [/\/(merge|split)$/, () => ({ other: 'nobody' })],
+  [/\/state$/, () => ({ cause: 'adopted' })],
+  [/\/register$/, () => ({})],
+  ['/api/v1/locations', () => ({ name: 'nowhere', folder: '/nowhere' })],
+  ['/api/v1/images/rename', () => ({ from: 'nobody', to: 'somebody' })],
+  ['/api/v1/enrolments', () => ({ name: newName() })],
+];
+
+function newName(): string {
+  return `name-${Math.random().toString(36).slice(2)}`;
 }
 
 describe('what the API makes of bad requests', () => {
@@ -301,6 +308,6 @@ test('the description has every route', async (t) => {
     const described = json.paths[path.replaceAll(/:(\w+)/g, '{$1}')]?.[method.toLowerCase()];
     assert.ok(described?.summary, `${method} ${path} is described`);
   }
-  assert.match((await ask('GET', '/metrics')).text, /diskferry_test 1/);
+  assert.match((await ask('GET', '/metrics')).text, /diskferry_computers_connected 7/);
   assert.equal((await ask('GET', '/api/v1/server')).json.version, '1.2.3');
 });

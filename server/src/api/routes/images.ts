@@ -252,7 +252,8 @@ export function addImageRoutes(app: Router, { catalog }: Services): void {
     {
       config: { permission: 'images.check' },
       schema: {
-        summary: 'Look whether a location is there, and how much room it has; raises an event if that has changed',
+        summary:
+          'Look whether a location is there, and how much room it has; raises an event if that has changed',
         params: ID,
         response: { 200: LOCATION_NOW, '4xx': PROBLEM },
       },

@@ -3,19 +3,21 @@ import { Type } from 'typebox';
 import type { Catalog } from '../../catalog/catalog.ts';
 import { titleOf } from '../../catalog/image.ts';
 import type { JobRunner } from '../job-engine.ts';
+import { IMAGE_WORD, imageOf } from './image-work.ts';
 import { readSpec } from './spec.ts';
 
-const SPEC = Type.Object({ image: Type.String({ description: 'id' }) }, { additionalProperties: false });
+const SPEC = Type.Object({ image: IMAGE_WORD }, { additionalProperties: false });
 
 /** Compares an image of the catalog with its checksum. */
 export function checkImageRunner(catalog: Catalog): JobRunner {
   return {
     async check(spec) {
-      return { imageId: (await catalog.get(readSpec(SPEC, spec).image)).id };
+      return { imageId: (await imageOf(catalog, readSpec(SPEC, spec).image)).id };
     },
     async run({ job, signal, onProgress }) {
       onProgress({ step: 'read the image' });
-      const image = await catalog.check(readSpec(SPEC, job.spec).image, {
+      const { id } = await imageOf(catalog, readSpec(SPEC, job.spec).image);
+      const image = await catalog.check(id, {
         signal,
         onProgress: (doneBytes, totalBytes) => onProgress({ doneBytes, totalBytes }),
       });
