@@ -25,9 +25,9 @@ const DEED: Readonly<Record<Decision, string>> = {
   ignore: 'is refused',
 };
 const REASON: Readonly<Record<Ruling['by'], string>> = {
-  mac: 'rule for its MAC address',
-  uuid: 'rule for its UUID',
-  unknown: 'no rule names it',
+  mac: 'known by its MAC address',
+  uuid: 'known by its UUID',
+  unknown: 'nobody has named it',
 };
 
 /** Appends to a file, one JSON object a line, with the time. */

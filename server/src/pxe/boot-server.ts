@@ -75,6 +75,7 @@ export async function startBootServer(options: BootServerOptions): Promise<BootS
     if (!wire.contains(socket.remoteAddress ?? '')) socket.destroy();
   });
   await listening(server, wire.address, port);
+  server.on('error', (error) => onNote(`TCP port ${portOf(server)}: ${error.message}`));
   return {
     url: urlOf(server),
     port: portOf(server),

@@ -105,7 +105,7 @@ test('one server has computers boot by their states, with an enrolment of its ow
   }
 });
 
-test('a server that cannot let computers boot says so, answers all the same, and can as soon as it is possible', async (t) => {
+test('a server that cannot let computers boot says so, answers all the same, and can as soon as it is possible; also when its interface was away', async (t) => {
   await using session = openSession('pxe-service-test');
   using folders = makePxeFolders();
   const place = await openPlace(session, folders);
@@ -121,6 +121,12 @@ test('a server that cannot let computers boot says so, answers all the same, and
   await place.wire.plug(place.network, 'eth0', `${OURS}/24`);
   const start = await eventually(() => startOf(place.machine, '52:54:00:aa:bb:cc'), 'it was not tried again');
   assert.equal(start, 'media');
+  await place.network.ip('link', 'delete', 'eth0');
+  assert.equal((await server.ask('GET', '/api/v1/computers')).status, 200);
+  await place.wire.plug(place.network, 'eth0', `${OURS}/24`);
+  // Where the machine has not noticed that it is another card, it sends to the old one for a while.
+  await place.machine.ip('neighbour', 'flush', 'all');
+  await eventually(() => startOf(place.machine, '52:54:00:aa:bb:cc'), 'it did not come back');
   server.cli.signalGroup('SIGTERM');
   assert.equal((await server.cli.ended).exitCode, 0);
 });
