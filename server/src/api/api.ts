@@ -66,6 +66,12 @@ export async function buildApi(services: Services): Promise<Api> {
       if (each !== 'HEAD') routes.push({ method: each, path: url, permission: config?.permission });
     }
   });
+  app.addHook(
+    'onResponse',
+    async ({ method, routeOptions: { url = 'none' } }, { statusCode, elapsedTime }) => {
+      services.metrics.answered({ method, route: url, status: statusCode, seconds: elapsedTime / 1000 });
+    },
+  );
   await app.register(swagger, {
     openapi: {
       openapi: '3.1.0',

@@ -6,6 +6,7 @@ import type { Fleet } from '../fleet/fleet.ts';
 import type { JobEngine } from '../jobs/job-engine.ts';
 import type { JobStore } from '../jobs/job-store.ts';
 import type { Schedules } from '../jobs/schedules.ts';
+import type { ServerMetrics } from '../metrics/server-metrics.ts';
 import type { Registry } from '../registry/registry.ts';
 import type { Enrolments } from '../serve/enrolments.ts';
 import type { LogLevel } from '../settings/server-settings.ts';
@@ -27,7 +28,6 @@ export interface Services {
   readonly enrolments: Enrolments;
   /** Answers a query of the database, or throws. */
   readonly checkDatabase: () => Promise<void>;
-  /** In the text format of Prometheus. */
-  readonly metrics: () => Promise<string>;
+  readonly metrics: ServerMetrics;
   readonly log: Log;
 }

@@ -3,7 +3,7 @@ import { newId, now } from '../database/rows.ts';
 import { isUniqueViolation } from '../database/unique-violation.ts';
 import { DiskferryError } from '@diskferry/system/errors';
 import { type Job, jobOf, type NewJob } from './job.ts';
-import { JOB_STATES, type JobState, type JobTransition, transition, wrongState } from './job-states.ts';
+import { type JobState, type JobTransition, transition, wrongState } from './job-states.ts';
 import type { JobRow } from './tables.ts';
 
 const DEFAULT_ATTEMPTS = 3;
@@ -135,17 +135,6 @@ export class JobStore {
   async inState(state: JobState, serverId?: string): Promise<JobRow[]> {
     const query = this.#database.selectFrom('jobs').selectAll().where('state', '=', state).orderBy('id');
     return (serverId === undefined ? query : query.where('serverId', '=', serverId)).execute();
-  }
-
-  /** How many jobs are in each state; all states are there. */
-  async countByState(): Promise<Map<string, number>> {
-    const rows = await this.#database
-      .selectFrom('jobs')
-      .select(['state', (count) => count.fn.countAll<number>().as('count')])
-      .groupBy('state')
-      .execute();
-    const counts = new Map(rows.map(({ state, count }) => [state as string, count]));
-    return new Map(JOB_STATES.map((state) => [state, counts.get(state) ?? 0]));
   }
 
   async log(jobId: string, line: string): Promise<void> {

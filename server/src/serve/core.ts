@@ -105,10 +105,7 @@ export async function startCore(options: CoreOptions): Promise<ServerCore> {
       catalog,
       enrolments: options.enrolments,
       checkDatabase: async () => void (await sql`select 1`.execute(database)),
-      metrics: serverMetrics({
-        connectedComputers: options.connectedComputers,
-        jobs: () => store.countByState(),
-      }),
+      metrics: serverMetrics({ database, connectedComputers: options.connectedComputers }),
       log,
     });
     const stopped = new AbortController();

@@ -37,7 +37,7 @@ export function addOperationRoutes(app: Router, { version, checkDatabase, metric
       config: { permission: 'server.read' },
       schema: { summary: 'Metrics in the text format of Prometheus', produces: ['text/plain'] },
     },
-    async (_, reply) => reply.type('text/plain; version=0.0.4; charset=utf-8').send(await metrics()),
+    async (_, reply) => reply.type('text/plain; version=0.0.4; charset=utf-8').send(await metrics.read()),
   );
 
   app.get(

@@ -16,6 +16,7 @@ import { JobEngine, type JobRunner } from '../../jobs/job-engine.ts';
 import { JobStore } from '../../jobs/job-store.ts';
 import { Schedules } from '../../jobs/schedules.ts';
 import { LocalQueue } from '../../jobs/local-queue.ts';
+import { serverMetrics } from '../../metrics/server-metrics.ts';
 import { Registry } from '../../registry/registry.ts';
 import { Enrolments } from '../../serve/enrolments.ts';
 import { type Api, buildApi } from '../api.ts';
@@ -88,7 +89,7 @@ export async function startTestApi(t: TestContext): Promise<TestApi> {
     catalog: new Catalog({ database, events, server: 'test' }),
     enrolments: new Enrolments(join(state, 'enrolments')),
     checkDatabase: async () => void (await sql`select 1`.execute(database)),
-    metrics: async () => 'diskferry_test 1\n',
+    metrics: serverMetrics({ database, connectedComputers: () => 7 }),
     log: () => {},
   };
   const api = await buildApi(services);
