@@ -4,24 +4,23 @@ import { readdir } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { compareTrees } from '../compare/compare-trees.ts';
-import { attachRoot, sha256 } from '../testing/source-disk.ts';
+import { sha256 } from '../testing/source-disk.ts';
 import type { ApiAnswer } from './testing/serve-process.ts';
 import {
+  assertDeployed,
   assertNothingLeft,
   captureOf,
   endedJob,
   serveComputer,
-  SOURCE_BYTES,
   startAgain,
-  TARGET_BYTES,
   until,
 } from './testing/served-computer.ts';
 
 const MIB = 1024 * 1024;
 
 test('a computer is registered, captured into the catalog and deployed from it, by the API alone', async (t) => {
-  const { bench, server, source, target, images, runFolder } = await serveComputer(t);
+  const place = await serveComputer(t);
+  const { server, source, images, runFolder } = place;
   const before = await sha256(source);
   const { json: first } = await server.ask('POST', '/api/v1/jobs', captureOf('web', 'source.raw'));
   const captured = await endedJob(server, first.id);
@@ -41,14 +40,7 @@ test('a computer is registered, captured into the catalog and deployed from it, 
   const { json: second } = await server.ask('POST', '/api/v1/jobs', { kind: 'deploy', spec });
   const deployed = await endedJob(server, second.id);
   assert.equal(deployed.state, 'succeeded', JSON.stringify(deployed.error));
-  const folders = [];
-  for (const [disk, bytes] of [
-    [source, SOURCE_BYTES],
-    [target, TARGET_BYTES],
-  ] as const) {
-    folders.push(await bench.mount(await attachRoot(bench, disk, bytes), 'ro,noload'));
-  }
-  assert.deepEqual(await compareTrees(folders[0] ?? '', folders[1] ?? ''), []);
+  await assertDeployed(place);
 
   const again = await server.ask('POST', '/api/v1/jobs', { kind: 'deploy', spec });
   const refused = await endedJob(server, again.json.id);

@@ -3,16 +3,17 @@ import { mkdir, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { TestContext } from 'node:test';
+import { compareTrees } from '../../compare/compare-trees.ts';
 import { openWorkbench, type Workbench } from '../../file-systems/test-devices.ts';
 import { leftovers } from '../../testing/leftovers.ts';
-import { makeSourceDisk } from '../../testing/source-disk.ts';
+import { attachRoot, makeSourceDisk } from '../../testing/source-disk.ts';
 import { enrolmentsOf } from '../serve.ts';
 import { startManagedClient } from './client-process.ts';
 import { type ApiAnswer, type ServeProcess, startServeProcess } from './serve-process.ts';
 
 const MIB = 1024 * 1024;
-export const SOURCE_BYTES = 128 * MIB;
-export const TARGET_BYTES = 96 * MIB;
+const SOURCE_BYTES = 128 * MIB;
+const TARGET_BYTES = 96 * MIB;
 const BOUND_MS = 120_000;
 const ENDED = ['succeeded', 'failed', 'cancelled'];
 
@@ -96,6 +97,18 @@ export async function endedJob(server: ServeProcess, id: string): Promise<ApiAns
     return ENDED.includes(job.state);
   });
   return job;
+}
+
+/** The disk that was empty has all files of the full one. */
+export async function assertDeployed({ bench, source, target }: ServedComputer): Promise<void> {
+  const folders = [];
+  for (const [disk, bytes] of [
+    [source, SOURCE_BYTES],
+    [target, TARGET_BYTES],
+  ] as const) {
+    folders.push(await bench.mount(await attachRoot(bench, disk, bytes), 'ro,noload'));
+  }
+  assert.deepEqual(await compareTrees(folders[0] ?? '', folders[1] ?? ''), []);
 }
 
 /** Of a server that has ended; the folder of its computers' sockets may stay. */
