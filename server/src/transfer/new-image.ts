@@ -1,6 +1,7 @@
 import { existsSync, statSync } from 'node:fs';
 import { link, open, stat, statfs, unlink } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
+import { ImageError } from '@diskferry/server-adapter/image/image-error';
 import { createImage } from '@diskferry/server-adapter/image/virtual-disk';
 import type {
   AccessMode,
@@ -13,6 +14,7 @@ import type { Resource } from '@diskferry/system/resource';
 import { run } from '@diskferry/system/run';
 import type { Session } from '@diskferry/system/session';
 import { formatBytes } from '@diskferry/system/units';
+import { HEAD_BYTES, refusalOf } from '../catalog/image-header.ts';
 import { RefusedError } from '../refused-error.ts';
 import type { Destination, Geometry } from './destination.ts';
 
@@ -107,15 +109,31 @@ export class NewImage implements Destination {
     return attachDisk(source, { session, mode, driver, sectorSize, signal, isNew });
   }
 
+  /** @throws {ImageError} `IMAGE_DAMAGED` when it is not whole; it has no name then */
   async finish(): Promise<void> {
     if (CHECKED.includes(this.format)) {
       await run(['qemu-img', 'check', '-q', '-f', this.format, this.#partial.path]);
     }
+    await this.#refuseUnlessWhole();
     await syncFile(this.#partial.path);
     // A hard link fails where a rename would silently replace an image that came into being meanwhile.
     await link(this.#partial.path, this.path);
     await unlink(this.#partial.path);
     this.#options.session.drop(this.#partial);
+  }
+
+  /** By its header, as the catalog does: qemu-img check takes a VDI that was cut short for sound. */
+  async #refuseUnlessWhole(): Promise<void> {
+    await using file = await open(this.#partial.path, 'r');
+    const { size } = await file.stat();
+    const head = Buffer.alloc(Math.min(size, HEAD_BYTES));
+    await file.read(head, 0, head.length, 0);
+    const wanted = this.#geometry?.bytes;
+    const refusal =
+      this.format === 'raw' && size !== wanted
+        ? `it has ${size} bytes instead of ${wanted}`
+        : refusalOf(head, size, this.format);
+    if (refusal !== undefined) throw new ImageError('IMAGE_DAMAGED', `${this.name} is not whole: ${refusal}`);
   }
 
   async explain(): Promise<string | undefined> {
