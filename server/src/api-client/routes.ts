@@ -2,7 +2,7 @@ import type { UnlistedFile } from '../catalog/locations.ts';
 import type { HistoryEntry } from '../registry/history.ts';
 import type { ApiComputer, ApiComputerDetails, ApiComputerPage } from '../api/routes/computers.ts';
 import type { ApiEvent } from '../api/routes/events.ts';
-import type { ApiImage, ApiImagePage, ApiLocation } from '../api/routes/images.ts';
+import type { ApiHolder, ApiImage, ApiImagePage, ApiLocation, ApiLocationNow } from '../api/routes/images.ts';
 import type { ApiJob, ApiLogLine } from '../api/routes/jobs.ts';
 import type { ApiServer } from '../api/routes/operation.ts';
 
@@ -21,10 +21,14 @@ export const ROUTES = {
   images: 'GET /api/v1/images',
   image: 'GET /api/v1/images/:id',
   changeImage: 'PATCH /api/v1/images/:id',
+  renameImages: 'POST /api/v1/images/rename',
+  imageHolders: 'GET /api/v1/images/:id/holders',
+  forgetImage: 'POST /api/v1/images/:id/forget',
   deleteImage: 'DELETE /api/v1/images/:id',
   locations: 'GET /api/v1/locations',
   addLocation: 'POST /api/v1/locations',
   removeLocation: 'DELETE /api/v1/locations/:id',
+  lookAtLocation: 'POST /api/v1/locations/:id/look',
   unlistedFiles: 'GET /api/v1/locations/:id/unlisted',
   jobs: 'GET /api/v1/jobs',
   job: 'GET /api/v1/jobs/:id',
@@ -54,10 +58,14 @@ export interface Answers extends Record<RouteName, unknown> {
   images: ApiImagePage;
   image: ApiImage;
   changeImage: ApiImage;
+  renameImages: undefined;
+  imageHolders: readonly ApiHolder[];
+  forgetImage: undefined;
   deleteImage: undefined;
   locations: readonly ApiLocation[];
   addLocation: ApiLocation;
   removeLocation: undefined;
+  lookAtLocation: ApiLocationNow;
   unlistedFiles: readonly UnlistedFile[];
   jobs: readonly ApiJob[];
   job: ApiJob;

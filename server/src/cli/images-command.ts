@@ -53,10 +53,21 @@ export const imagesCommand: CliCommand = actionCommand({
       options: ['to', 'format', 'detach', 'progress'],
       run: importFile,
     },
+    rename: {
+      operands: ['NAME', 'NEW-NAME'],
+      help: 'call all versions of a name otherwise',
+      run: rename,
+    },
+    holders: { operands: ['IMAGE'], help: 'who keeps it from being deleted', run: holders },
+    forget: {
+      operands: ['IMAGE'],
+      help: 'take it out of the catalog and leave its file',
+      run: leave('forgetImage'),
+    },
     delete: {
       operands: ['IMAGE'],
       help: 'delete it with its file; refused while a job needs it',
-      run: remove,
+      run: leave('deleteImage'),
     },
   },
 });
@@ -187,11 +198,32 @@ async function importFile({
   return afterStart(api, await api.call('startJob', { body: { kind: 'import-image', spec } }), invocation);
 }
 
-async function remove({ client, words: [text = ''], invocation }: ActionContext): Promise<number> {
-  const api = await client();
-  const image = await findImage(api, text);
-  await api.call('deleteImage', { id: image.id });
-  if (invocation.flags.has('json')) printJson({ id: image.id, image: titleOf(image), deleted: true });
-  else print(`${titleOf(image)} is deleted`);
+async function rename({ client, words: [from, to], invocation }: ActionContext): Promise<number> {
+  await (await client()).call('renameImages', { body: { from, to } });
+  if (invocation.flags.has('json')) printJson({ from, to });
+  else print(`all versions of ${from} are called ${to} now`);
   return 0;
+}
+
+async function holders({ client, words: [text = ''], invocation }: ActionContext): Promise<number> {
+  const api = await client();
+  const { id } = await findImage(api, text);
+  const found = await api.call('imageHolders', { id });
+  if (invocation.flags.has('json')) printJson(found);
+  else if (found.length === 0) print('nobody holds it');
+  else print(formatTable(found.map(({ kind, id }) => [kind, id])));
+  return 0;
+}
+
+const GONE = { forgetImage: 'forgotten', deleteImage: 'deleted' } as const;
+
+function leave(route: keyof typeof GONE): Action['run'] {
+  return async ({ client, words: [text = ''], invocation }) => {
+    const api = await client();
+    const image = await findImage(api, text);
+    await api.call(route, { id: image.id });
+    if (invocation.flags.has('json')) printJson({ id: image.id, image: titleOf(image), [GONE[route]]: true });
+    else print(`${titleOf(image)} is ${GONE[route]}`);
+    return 0;
+  };
 }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { isImageWord, readComputerWord } from './job-operands.ts';
+import { isImageWord, readComputerWord, readDiskWord } from './job-operands.ts';
 
 test('names of the catalog are told from paths, files and addresses', () => {
   for (const word of ['web', 'web:3', 'debian-12.5', '01900000-0000-7000-8000-000000000000']) {
@@ -35,4 +35,6 @@ test('computers of a server are told from hosts', () => {
   ]) {
     assert.equal(readComputerWord(text), undefined, text);
   }
+  assert.deepEqual(readDiskWord('sda@web1'), { computer: 'web1', disk: 'sda' });
+  assert.equal(readDiskWord('web1'), undefined);
 });

@@ -24,3 +24,8 @@ export function readComputerWord(text: string): ComputerWord | undefined {
   if (computer === undefined) return undefined;
   return { computer, ...(disk === undefined ? {} : { disk }) };
 }
+
+/** The same where a word alone is an image: `sda@web1` only. */
+export function readDiskWord(text: string): ComputerWord | undefined {
+  return text.includes('@') ? readComputerWord(text) : undefined;
+}

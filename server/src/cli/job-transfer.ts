@@ -4,7 +4,7 @@ import type { ApiClient } from '../api-client/api-client.ts';
 import type { ApiJob } from '../api/routes/jobs.ts';
 import { RefusedError } from '../refused-error.ts';
 import { askYes, canAsk } from './ask-yes.ts';
-import { type CliOption, choiceOption, type Invocation } from './command.ts';
+import { type CliOption, choiceOption, type Invocation, secondsOption } from './command.ts';
 import type { ComputerWord } from './job-operands.ts';
 import { printNote } from './output.ts';
 import { findClient, openClient, SERVER_OPTION } from './server-option.ts';
@@ -40,16 +40,19 @@ const OPTIONS_OF = {
   capture: [...ALL_JOBS, 'format', 'location', 'afterwards'],
   deploy: [...ALL_JOBS, 'yes', 'afterwards'],
   convert: [...ALL_JOBS, 'format', 'location', 'size', 'sector-size', 'gpt'],
+  verify: ['server', 'detach', 'json', 'progress', 'timeout', 'afterwards'],
+  boot: ['server', 'detach', 'json', 'firmware', 'expect', 'timeout'],
 } as const;
+type Work = keyof typeof OPTIONS_OF;
 
 /**
- * The server that does a transfer, or undefined if this machine does it itself.
+ * The server that does the work, or undefined if this machine does it itself.
  *
  * @param canBeJob whether what the user wrote can be images and computers of a server
  * @throws {UsageError} for options that belong to the other way
  */
 export async function serverFor(
-  kind: keyof typeof OPTIONS_OF,
+  kind: Work,
   canBeJob: boolean,
   invocation: Invocation,
 ): Promise<ApiClient | undefined> {
@@ -73,7 +76,7 @@ export async function serverFor(
   return client;
 }
 
-function requireJobOptions(kind: keyof typeof OPTIONS_OF, { flags, values, lists }: Invocation): void {
+function requireJobOptions(kind: Work, { flags, values, lists }: Invocation): void {
   const possible: readonly string[] = OPTIONS_OF[kind];
   const given = [...flags, ...values.keys(), ...lists.keys()];
   const foreign = given.find((name) => !possible.includes(name));
@@ -146,6 +149,34 @@ export async function convertByJob(
     ...transferWords(invocation),
   };
   return afterStart(client, await start(client, 'convert', spec), invocation);
+}
+
+/** Compares a disk of a computer, or another image, with an image by a job. @returns the exit code */
+export async function verifyByJob(
+  client: ApiClient,
+  image: string,
+  other: ComputerWord | string,
+  invocation: Invocation,
+): Promise<number> {
+  sayFileIsNotMeant(client, image);
+  if (typeof other === 'string') sayFileIsNotMeant(client, other);
+  else await requireRegistered(client, other.computer);
+  const afterwards = choiceOption(invocation, 'afterwards', AFTERWARDS);
+  const spec = { image, ...(typeof other === 'string' ? { other } : other), afterwards };
+  return afterStart(client, await start(client, 'verify', spec), invocation);
+}
+
+/** Boots an image by a job. @returns the exit code */
+export async function bootByJob(client: ApiClient, image: string, invocation: Invocation): Promise<number> {
+  sayFileIsNotMeant(client, image);
+  const timeoutMs = secondsOption(invocation, 'timeout');
+  const spec = {
+    image,
+    firmware: choiceOption(invocation, 'firmware', ['bios', 'uefi']),
+    expect: invocation.values.get('expect'),
+    timeoutSeconds: timeoutMs === undefined ? undefined : Math.ceil(timeoutMs / 1000),
+  };
+  return afterStart(client, await start(client, 'boot-proof', spec), invocation);
 }
 
 function start(client: ApiClient, kind: string, spec: object): Promise<ApiJob> {

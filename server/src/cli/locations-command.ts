@@ -1,5 +1,6 @@
 import { formatBytes } from '@diskferry/system/units';
 import { findLocation } from '../api-client/find-image.ts';
+import type { ApiLocation } from '../api/routes/images.ts';
 import { type ActionContext, actionCommand } from './action-command.ts';
 import type { CliCommand } from './command.ts';
 import { formatTable, print, printJson } from './output.ts';
@@ -16,6 +17,7 @@ export const locationsCommand: CliCommand = actionCommand({
       options: ['take-over'],
       run: add,
     },
+    look: { operands: ['NAME'], help: 'look whether it is there, and how much room it has', run: look },
     remove: { operands: ['NAME'], help: 'use it no more; refused while images are in it', run: remove },
     files: {
       operands: ['NAME'],
@@ -29,7 +31,22 @@ async function list({ client, invocation: { flags } }: ActionContext): Promise<n
   const all = await (await client()).call('locations');
   if (flags.has('json')) printJson(all);
   else if (all.length === 0) print('there is none yet; try: diskferry locations add images /srv/images');
-  else print(formatTable([['NAME', 'FOLDER'], ...all.map(({ name, folder }) => [name, folder])]));
+  else print(formatTable([['NAME', 'THERE', 'FOLDER'], ...all.map(rowOf)]));
+  return 0;
+}
+
+function rowOf({ name, available, folder }: ApiLocation): string[] {
+  return [name, available ? 'yes' : 'no', folder];
+}
+
+async function look({ client, words: [text = ''], invocation }: ActionContext): Promise<number> {
+  const api = await client();
+  const { id } = await findLocation(api, text);
+  const location = await api.call('lookAtLocation', { id });
+  const { name, folder, available, freeBytes } = location;
+  if (invocation.flags.has('json')) printJson(location);
+  else if (!available) print(`${name} (${folder}) is not there`);
+  else print(`${name} (${folder}) is there; ${formatBytes(freeBytes ?? 0)} are free`);
   return 0;
 }
 

@@ -8,6 +8,8 @@ import { type CliCommand, type Invocation, JSON_OPTION, secondsOption, TIMEOUT_O
 import { CONNECTION_OPTIONS, connectionToDisk } from './connection-options.ts';
 import { DRIVER_OPTION, driverOption } from './driver-option.ts';
 import { print, printJson, printNote } from './output.ts';
+import { isImageWord, readDiskWord } from './job-operands.ts';
+import { COMPUTER_JOB_OPTIONS, JOB_OPTIONS, serverFor, verifyByJob } from './job-transfer.ts';
 import { PASSPHRASE_OPTION, passphraseOption } from './passphrase-option.ts';
 import { type Progress, startProgress } from './progress-line.ts';
 import { PROGRESS_OPTION, wantsJsonProgress } from './progress-option.ts';
@@ -19,7 +21,9 @@ export const verifyCommand: CliCommand = {
   summary: 'compare a disk, or another image, with an image: every file and its attributes',
   details:
     'Both are only read. Partitions may have other sizes and places, and what a deploy changes so that the system\n' +
-    'starts is no difference; nor are settings of file systems, which are told. Exit code 1 if there are differences.',
+    'starts is no difference; nor are settings of file systems, which are told. Exit code 1 if there are differences.\n\n' +
+    'Where a server is configured, "verify web sda@web1" and "verify web:3 web:2" are jobs of the server: names without a /\n' +
+    'and an ending such as .qcow2 are images of its catalog, web1 is a registered computer.',
   options: [
     PASSPHRASE_OPTION,
     JSON_OPTION,
@@ -28,9 +32,14 @@ export const verifyCommand: CliCommand = {
     RECONNECT_OPTION,
     ...CONNECTION_OPTIONS,
     DRIVER_OPTION,
+    ...JOB_OPTIONS,
+    ...COMPUTER_JOB_OPTIONS,
   ],
   async run(invocation) {
     const words = invocation.positionals as [string, string];
+    const other = isImageWord(words[1]) ? words[1] : readDiskWord(words[1]);
+    const server = await serverFor('verify', isImageWord(words[0]) && other !== undefined, invocation);
+    if (server !== undefined && other !== undefined) return verifyByJob(server, words[0], other, invocation);
     requireRoot('a comparison');
     const [left, right] = [await sourceOf(words[0], invocation), await sourceOf(words[1], invocation)];
     const comparison = await compare(left, right, invocation);

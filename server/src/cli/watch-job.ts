@@ -85,6 +85,7 @@ export async function tellEnd(client: ApiClient, job: ApiJob, { flags }: Invocat
     return 0;
   }
   printNote(`diskferry: ${endOf(job)}`);
+  if (job.state === 'failed') printNote(`its log: diskferry jobs log ${job.id}`);
   return job.error?.code === 'NEEDS_CONFIRMATION' ? EXIT_REFUSED : EXIT_FAILED;
 }
 

@@ -59,7 +59,9 @@ const LOCATION_NOW = Type.Interface([LOCATION], {
 /** As clients see them. */
 export type ApiImage = Static<typeof IMAGE>;
 export type ApiImagePage = Static<typeof IMAGE_PAGE>;
+export type ApiHolder = Static<typeof HOLDER>;
 export type ApiLocation = Static<typeof LOCATION>;
+export type ApiLocationNow = Static<typeof LOCATION_NOW>;
 
 /** The template images and the folders in which they are. */
 export function addImageRoutes(app: Router, { catalog }: Services): void {
