@@ -1,6 +1,7 @@
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { readPartitionTable } from '@diskferry/server-adapter/partitions/read-partition-table';
+import { tableSectorSize } from '@diskferry/server-adapter/partitions/table-sector-size';
 import { run } from '@diskferry/system/run';
 import type { Session } from '@diskferry/system/session';
 import { type Machine, startMachine } from '../qemu/machine.ts';
@@ -25,9 +26,10 @@ export interface BootProofOptions {
   readonly expect?: RegExp;
   /** 5 minutes by default. */
   readonly timeoutMs?: number;
-  /** `ahci` by default: every system has its driver. */
+  /** `ahci` by default, because every system has its driver; `nvme` for sectors of 4096 bytes, which that does not know. */
   readonly bus?: 'ahci' | 'nvme' | 'virtio' | 'virtio-scsi';
-  readonly sectorSize?: 512 | 4096;
+  /** By default those for which its partition table is made. */
+  readonly sectorSize?: 512 | 4096 | undefined;
   readonly signal?: AbortSignal | undefined;
   readonly onProgress?: (line: string) => void;
 }
@@ -50,14 +52,15 @@ export interface BootProof {
  */
 export async function bootProof(image: Image, options: BootProofOptions): Promise<BootProof> {
   const { session, signal, onProgress = () => undefined } = options;
-  const firmware = options.firmware ?? (await detectFirmware(image, options));
+  const sectorSize = options.sectorSize ?? (await detectSectorSize(image, options));
+  const firmware = options.firmware ?? (await detectFirmware(image, { ...options, sectorSize }));
   const redoLog = { kind: 'file', path: join(session.folder, 'boot-proof.qcow2') } as const;
   session.hold(redoLog);
   try {
     const backing = ['-b', image.path, '-F', image.format] as const;
     await run(['qemu-img', 'create', '-q', '-f', 'qcow2', ...backing, redoLog.path], { signal });
     onProgress(`booting ${image.path} under ${firmware === 'uefi' ? 'UEFI' : 'BIOS'}`);
-    await using machine = await startMachine(machineFor(redoLog.path, firmware, options), {
+    await using machine = await startMachine(machineFor(redoLog.path, firmware, { ...options, sectorSize }), {
       session,
       signal,
     });
@@ -65,6 +68,18 @@ export async function bootProof(image: Image, options: BootProofOptions): Promis
   } finally {
     await session.release(redoLog);
   }
+}
+
+async function detectSectorSize(image: Image, { session, signal }: BootProofOptions): Promise<512 | 4096> {
+  return withImageReader(image, { session, sectorSize: 512, signal }, async (reader) => {
+    const { logical } = await tableSectorSize({
+      size: reader.size,
+      read: async (offset, bytes) => {
+        bytes.set(await reader.read(offset, bytes.length));
+      },
+    });
+    return logical === 4096 ? 4096 : 512;
+  });
 }
 
 async function detectFirmware(
@@ -80,7 +95,7 @@ async function detectFirmware(
 function machineFor(
   redoLog: string,
   firmware: 'bios' | 'uefi',
-  { bus = 'ahci', sectorSize = 512 }: BootProofOptions,
+  { sectorSize = 512, bus = sectorSize === 4096 ? 'nvme' : 'ahci' }: BootProofOptions,
 ): MachineDescription {
   return {
     name: 'boot-proof',

@@ -154,3 +154,27 @@ test('an image is booted: one that shows its prompt has passed, of another one t
   assert.equal((await server.ask('POST', '/api/v1/jobs', wrong)).json.code, 'JOB_SPEC');
   await end(place);
 });
+
+test('a server that is killed while it boots an image leaves no machine, and begins again', async (t) => {
+  const place = await serveComputer(t);
+  await makeTalkingDisk(join(place.images, 'mute.raw'), 'tiny login: ');
+  const { json: locations } = await place.server.ask('GET', '/api/v1/locations');
+  const file = { name: 'mute', location: locations[0].id, file: 'mute.raw' };
+  assert.equal((await done(place, 'import-image', file)).state, 'succeeded');
+  const job = await start(place, 'boot-proof', { image: 'mute', expect: 'never', timeoutSeconds: 600 });
+  const redoLog = async (): Promise<boolean> =>
+    (await readdir(place.runFolder, { recursive: true })).some((name) => name.endsWith('boot-proof.qcow2'));
+  await until(redoLog);
+  process.kill(place.server.cli.pid, 'SIGKILL');
+  await place.server.cli.ended;
+  const server = await startAgain(t, place, place.server);
+  await until(async () => (await server.ask('GET', `/api/v1/jobs/${job.id}`)).json.attempt === 2);
+  await until(redoLog);
+  const { json: held } = await server.ask('GET', '/api/v1/images');
+  const holders = `/api/v1/images/${held.images[0].id}/holders`;
+  assert.deepEqual((await server.ask('GET', holders)).json, [{ kind: 'job', id: job.id }]);
+  await server.ask('POST', `/api/v1/jobs/${job.id}/cancel`);
+  assert.equal((await endedJob(server, job.id)).state, 'cancelled');
+  assert.deepEqual((await server.ask('GET', holders)).json, []);
+  await end({ ...place, server });
+});
