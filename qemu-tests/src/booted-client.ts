@@ -44,6 +44,8 @@ export interface ClientBoot {
   readonly iso?: string;
   readonly disks?: readonly MachineDisk[];
   readonly nicModel?: MachineNic['model'];
+  /** A TCP port of the computer's own system that this host shall reach, too. */
+  readonly ownPort?: number;
   /** Further words for QEMU's command line. */
   readonly extraArguments?: readonly string[];
   readonly signal?: AbortSignal;
@@ -112,6 +114,7 @@ function describeMachine({
   firmware = 'bios',
   disks = [],
   nicModel = 'virtio-net-pci',
+  ownPort,
   kernelWords = [],
   managedInitrd,
   memoryMb = MEMORY_MB[firmware],
@@ -124,7 +127,7 @@ function describeMachine({
     memoryMb,
     extraArguments,
     disks,
-    nic: { model: nicModel, forwardedPorts: PORTS },
+    nic: { model: nicModel, forwardedPorts: ownPort === undefined ? PORTS : [...PORTS, ownPort] },
     bootOrder: [medium === 'usb-stick' ? 'usb-stick' : 'cd', 'disk'],
     ...mediumOf(medium, { kernelWords, managedInitrd, iso }),
   };
