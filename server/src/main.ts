@@ -29,6 +29,7 @@ import { pairCommand } from './cli/pair-command.ts';
 import { print, printJson, printNote } from './cli/output.ts';
 import { pxeCommand } from './cli/pxe-command.ts';
 import { serveCommand } from './cli/serve-command.ts';
+import { usersCommand } from './cli/users-command.ts';
 import { verifyCommand } from './cli/verify-command.ts';
 import { InterruptedError } from './interrupted-error.ts';
 import { RefusedError } from './refused-error.ts';
@@ -55,6 +56,7 @@ const COMMANDS: readonly CliCommand[] = [
   locationsCommand,
   jobsCommand,
   eventsCommand,
+  usersCommand,
   mediaCommand,
   pxeCommand,
   cleanupCommand,

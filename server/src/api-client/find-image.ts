@@ -1,5 +1,4 @@
-import type { ApiImage } from '../api/routes/images.ts';
-import type { ApiLocation } from '../api/routes/images.ts';
+import type { ApiImage, ApiLocation } from '../api/routes/images.ts';
 import { RefusedError } from '../refused-error.ts';
 import type { ApiClient } from './api-client.ts';
 
@@ -9,19 +8,39 @@ const TITLE = /^([^:]+)(?::(\d+))?$/;
 const MAX_VERSIONS = 1000;
 
 /**
- * The image that a user means by an id, by name and version such as "web:3", or by a name, for its latest version.
+ * The image that a user means by an id, by name and version such as "web:3", or by a name, for its latest version that is
+ * ready; if none is, for its latest one.
  *
  * @throws {RefusedError} `IMAGE_UNKNOWN`
  */
 export async function findImage(client: ApiClient, text: string): Promise<ApiImage> {
-  if (ID.test(text)) return client.call('image', { id: text });
+  const [latest, ...older] = await imagesCalled(client, text);
+  return [latest, ...older].find(({ state }) => state === 'ready') ?? latest;
+}
+
+/**
+ * The same where there is no way back: a name is not enough if it has several versions.
+ *
+ * @throws {RefusedError} `IMAGE_UNKNOWN`, `IMAGE_UNCLEAR`
+ */
+export async function findOnlyImage(client: ApiClient, text: string): Promise<ApiImage> {
+  const [image, ...others] = await imagesCalled(client, text);
+  if (others.length === 0) return image;
+  const titles = [image, ...others].map(({ name, version }) => `${name}:${version}`).join(', ');
+  throw new RefusedError('IMAGE_UNCLEAR', `say which version is meant: ${titles}`);
+}
+
+/** Latest first. @throws {RefusedError} `IMAGE_UNKNOWN` */
+async function imagesCalled(client: ApiClient, text: string): Promise<[ApiImage, ...ApiImage[]]> {
+  if (ID.test(text)) return [await client.call('image', { id: text })];
   const [, name, version] = TITLE.exec(text) ?? [];
   if (name === undefined) throw missing(client, text);
   const { images } = await client.call('images', { query: { name, limit: MAX_VERSIONS } });
-  const sorted = images.toSorted((a, b) => b.version - a.version);
-  const found = version === undefined ? sorted[0] : sorted.find((image) => image.version === Number(version));
-  if (found !== undefined) return found;
-  const [latest] = sorted;
+  const all = images.toSorted((a, b) => b.version - a.version);
+  const meant = version === undefined ? all : all.filter((image) => image.version === Number(version));
+  const [first, ...others] = meant;
+  if (first !== undefined) return [first, ...others];
+  const [latest] = all;
   throw missing(client, text, latest === undefined ? undefined : `${latest.name}:${latest.version}`);
 }
 

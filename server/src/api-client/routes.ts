@@ -1,5 +1,6 @@
 import type { UnlistedFile } from '../catalog/locations.ts';
 import type { HistoryEntry } from '../registry/history.ts';
+import type { ApiShownToken, ApiToken, ApiUser } from '../api/routes/access.ts';
 import type { ApiComputer, ApiComputerDetails, ApiComputerPage } from '../api/routes/computers.ts';
 import type { ApiEvent } from '../api/routes/events.ts';
 import type { ApiHolder, ApiImage, ApiImagePage, ApiLocation, ApiLocationNow } from '../api/routes/images.ts';
@@ -38,6 +39,13 @@ export const ROUTES = {
   resumeJob: 'POST /api/v1/jobs/:id/resume',
   cancelJob: 'POST /api/v1/jobs/:id/cancel',
   retryJob: 'POST /api/v1/jobs/:id/retry',
+  users: 'GET /api/v1/users',
+  addUser: 'POST /api/v1/users',
+  changeUser: 'PATCH /api/v1/users/:id',
+  removeUser: 'DELETE /api/v1/users/:id',
+  tokens: 'GET /api/v1/users/:id/tokens',
+  addToken: 'POST /api/v1/users/:id/tokens',
+  revokeToken: 'DELETE /api/v1/tokens/:id',
   events: 'GET /api/v1/events',
   eventStream: 'GET /api/v1/events/stream',
 } as const;
@@ -75,5 +83,12 @@ export interface Answers extends Record<RouteName, unknown> {
   resumeJob: ApiJob;
   cancelJob: ApiJob;
   retryJob: ApiJob;
+  users: readonly ApiUser[];
+  addUser: ApiUser;
+  changeUser: ApiUser;
+  removeUser: ApiUser;
+  tokens: readonly ApiToken[];
+  addToken: ApiShownToken;
+  revokeToken: ApiToken;
   events: readonly ApiEvent[];
 }

@@ -162,11 +162,11 @@ describe('the command line as a client of a server', { concurrency: 1 }, () => {
   });
 
   test('a token of a viewer, or with other scopes, is refused with what is missing', async (t) => {
-    const { server, env } = await serve(t);
-    const { json: user } = await server.ask('POST', '/api/v1/users', { name: 'eve', role: 'viewer' });
-    const tokens = `/api/v1/users/${user.id}/tokens`;
-    const { json: all } = await server.ask('POST', tokens, { name: 'all' });
-    const { json: narrow } = await server.ask('POST', tokens, { name: 'narrow', scopes: ['jobs:read'] });
+    const { server, env, ask, logIn, cli: own } = await serve(t);
+    await logIn();
+    const user = await ask('users', 'add', 'eve', 'viewer');
+    const all = await ask('users', 'token', 'eve', 'all');
+    const narrow = await ask('users', 'token', 'eve', 'narrow', '--scope', 'jobs:read');
     const cli = (token: string, ...words: string[]): Promise<CliResult> =>
       runCli(words, {
         env: {
@@ -183,6 +183,15 @@ describe('the command line as a client of a server', { concurrency: 1 }, () => {
     assertEnds(await cli(narrow.text, 'images'), 2, /needs a token with the scope images:read/);
     const refused = await cli(narrow.text, 'events', '--json');
     assert.equal((JSON.parse(refused.stdout) as { error: { code: string } }).error.code, 'FORBIDDEN');
+    assertEnds(await own('users', 'revoke', 'eve', 'all'), 0, /all of eve is revoked/);
+    assertEnds(
+      await own('users', 'tokens', 'eve'),
+      0,
+      /^all +viewer +all +revoked[^]*^narrow +viewer +jobs:read +yes/m,
+    );
+    assertEnds(await cli(all.text, 'jobs'), 2, /does not take the token of DISKFERRY_TOKEN/);
+    assertEnds(await own('users', 'remove', 'eve'), 0, /eve is deleted/);
+    assertEnds(await cli(narrow.text, 'jobs'), 2, /does not take the token/);
   });
 
   test('a server that is restarted is waited for; one that is gone is told', async (t) => {

@@ -9,7 +9,7 @@ import type { ManagedComputer } from '../serve/managed-computer.ts';
 import { type Action, type ActionContext, actionCommand } from './action-command.ts';
 import { choiceOption, type CliCommand } from './command.ts';
 import { limitOption } from './limit-option.ts';
-import { formatTable, print, printJson } from './output.ts';
+import { formatTable, print, printJson, tellDone } from './output.ts';
 
 const DEFAULT_LIMIT = 100;
 
@@ -53,7 +53,7 @@ export const computersCommand: CliCommand = actionCommand({
       help: 'call it otherwise',
       run: async ({ client, words: [id = '', name], invocation }) => {
         const computer = await (await client()).call('changeComputer', { id, body: { name } });
-        return tell(computer, `${id} is ${computer.name} now`, invocation.flags);
+        return tellDone(computer, `${id} is ${computer.name} now`, invocation.flags);
       },
     },
     forget: {
@@ -61,7 +61,7 @@ export const computersCommand: CliCommand = actionCommand({
       help: 'forget it and its history',
       run: async ({ client, words: [id = ''], invocation }) => {
         await (await client()).call('forgetComputer', { id });
-        return tell({ id, forgotten: true }, `${id} is forgotten`, invocation.flags);
+        return tellDone({ id, forgotten: true }, `${id} is forgotten`, invocation.flags);
       },
     },
     merge: {
@@ -167,7 +167,7 @@ async function register({ client, words: [id = ''], invocation }: ActionContext)
     return value === undefined ? [] : [[name, value] as const];
   });
   const computer = await (await client()).call('registerComputer', { id, body: Object.fromEntries(words) });
-  return tell(computer, `${computer.name} is registered and ${computer.state}`, flags);
+  return tellDone(computer, `${computer.name} is registered and ${computer.state}`, flags);
 }
 
 function withOther(
@@ -178,15 +178,9 @@ function withOther(
     operands: ['NAME', 'OTHER-NAME'],
     run: async ({ client, words: [id = '', other = ''], invocation }) => {
       const computer = await (await client()).call(route, { id, body: { other } });
-      return tell(computer ?? { id, other }, `${id} ${what} ${other}`, invocation.flags);
+      return tellDone(computer ?? { id, other }, `${id} ${what} ${other}`, invocation.flags);
     },
   };
-}
-
-function tell(value: unknown, sentence: string, flags: ReadonlySet<string>): number {
-  if (flags.has('json')) printJson(value);
-  else print(sentence);
-  return 0;
 }
 
 /** Needs no API: sockets are of use on this machine only. */

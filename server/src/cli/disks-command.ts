@@ -12,7 +12,7 @@ export const disksCommand: CliCommand = {
   name: 'disks',
   operands: ['HOST'],
   summary: 'list the disks of a machine that was booted from the diskferry CD',
-  details: `HOST is a name or an address, with :PORT if the port is not ${CLIENT_PORT}; or a name of "diskferry computers".`,
+  details: `HOST is a name or an address, with :PORT if the port is not ${CLIENT_PORT}; or a name of "diskferry computers disks".`,
   options: [JSON_OPTION, TIMEOUT_OPTION, ...CONNECTION_OPTIONS],
   async run(invocation) {
     const [text] = invocation.positionals as [string];

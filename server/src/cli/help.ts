@@ -14,9 +14,11 @@ Usage: diskferry COMMAND [OPERAND]... [OPTION]...
 ${table(rows)}
 
 Boot the computer from dist/diskferry.iso; its screen shows its address and its disks.
-An ADDRESS is /dev/sda@HOST[:PORT], /dev/sda@COMPUTER with a name of "diskferry computers",
+An ADDRESS is /dev/sda@HOST[:PORT], /dev/sda@COMPUTER with a name of "diskferry computers disks",
 nbd://HOST[:PORT]/EXPORT or nbd+unix:///EXPORT?socket=PATH.
 "diskferry COMMAND --help" tells more. Exit codes: 0 done, 1 failed, 2 wrong usage or refused.
+After "diskferry login URL", or as root beside "diskferry serve", capture, deploy, convert, verify and boot take names of
+the server's computers and images too, and are jobs of the server then.
 NODE_DEBUG=diskferry:* shows what happens inside.
 `;
 }

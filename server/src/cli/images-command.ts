@@ -1,5 +1,5 @@
 import { formatBytes } from '@diskferry/system/units';
-import { findImage, findLocation } from '../api-client/find-image.ts';
+import { findImage, findLocation, findOnlyImage } from '../api-client/find-image.ts';
 import type { ApiImage } from '../api/routes/images.ts';
 import { type Action, type ActionContext, actionCommand } from './action-command.ts';
 import { type CliCommand, choiceOption } from './command.ts';
@@ -220,7 +220,7 @@ const GONE = { forgetImage: 'forgotten', deleteImage: 'deleted' } as const;
 function leave(route: keyof typeof GONE): Action['run'] {
   return async ({ client, words: [text = ''], invocation }) => {
     const api = await client();
-    const image = await findImage(api, text);
+    const image = await findOnlyImage(api, text);
     await api.call(route, { id: image.id });
     if (invocation.flags.has('json')) printJson({ id: image.id, image: titleOf(image), [GONE[route]]: true });
     else print(`${titleOf(image)} is ${GONE[route]}`);

@@ -14,7 +14,7 @@ export const inventoryCommand: CliCommand = {
   summary: 'show what computer a booted machine is: firmware, processors, memory, network, disks',
   details:
     `HOST is a name or an address, with :PORT if its disks are not at port ${CLIENT_PORT}; or a name of\n` +
-    '"diskferry computers".',
+    '"diskferry computers disks".',
   options: [JSON_OPTION, TIMEOUT_OPTION, ...CONNECTION_OPTIONS],
   async run(invocation) {
     const [text] = invocation.positionals as [string];

@@ -31,7 +31,7 @@ export const leaveCommand: CliCommand = {
   summary: 'send a booted machine out of the secondary OS, into the system on its disk',
   details:
     `HOST is a name or an address, with :PORT if its disks are not at port ${CLIENT_PORT}; or a name of\n` +
-    '"diskferry computers". Without an option the machine restarts from its own disk: with UEFI by BootNext, once;\n' +
+    '"diskferry computers disks". Without an option the machine restarts from its own disk: with UEFI by BootNext, once;\n' +
     'the tray of a CD drive is opened; else its firmware decides. A machine to whose disks a job writes stays.\n\n' +
     'With --kexec DISK, such as --kexec sda, this server reads the kernel, the initrd and the command line that the boot\n' +
     'loader on that disk would start, and the machine starts them at once, without its firmware. Under Secure Boot it\n' +

@@ -27,3 +27,10 @@ export function formatTable(rows: readonly (readonly string[])[], right: readonl
     )
     .join('\n');
 }
+
+/** What was done, as a sentence, or as JSON where that is asked for. @returns the exit code */
+export function tellDone(value: unknown, sentence: string, flags: ReadonlySet<string>): number {
+  if (flags.has('json')) printJson(value);
+  else print(sentence);
+  return 0;
+}

@@ -22,7 +22,7 @@ export const serveCommand: CliCommand = {
   summary: 'run the imaging server: computers dial in, their disks are unix sockets, and the API answers',
   details:
     'Runs until it is interrupted. Media are made with the files that "diskferry enrol NAME" writes; the computers\n' +
-    'that start from them listen nowhere and may be behind NAT. "diskferry computers" lists them and the sockets of\n' +
+    'that start from them listen nowhere and may be behind NAT. "diskferry computers disks" lists the sockets of\n' +
     'their disks, which any NBD program can read: qemu-img info nbd+unix:///?socket=PATH\n\n' +
     'The API (HTTPS, /api/v1, described by /api/openapi.json) needs a token; the first start makes one for the user\n' +
     '"admin" and prints it once. Programs of root on this machine need none on the socket serve.sock.',

@@ -45,6 +45,13 @@ const AUDIT_ENTRY = Type.Object({
   remoteAddress: Type.Optional(Type.String()),
 });
 
+const SHOWN_TOKEN = Type.Object({ token: TOKEN, text: Type.String() });
+
+/** As clients see them. */
+export type ApiUser = Static<typeof USER>;
+export type ApiToken = Static<typeof TOKEN>;
+export type ApiShownToken = Static<typeof SHOWN_TOKEN>;
+
 /** Users, tokens, and who did what. */
 export function addAccessRoutes(app: Router, { access, audit }: Services): void {
   app.get(
@@ -118,7 +125,7 @@ export function addAccessRoutes(app: Router, { access, audit }: Services): void 
         summary: 'Make a token; its text is in this answer only',
         params: ID,
         body: NEW_TOKEN,
-        response: { 201: Type.Object({ token: TOKEN, text: Type.String() }), '4xx': PROBLEM },
+        response: { 201: SHOWN_TOKEN, '4xx': PROBLEM },
       },
     },
     async ({ params: { id }, body, caller }, reply) => {
