@@ -97,6 +97,26 @@ test('a deployed computer is so after a capture, and after a deploy that was ref
   assert.deepEqual([missing.error.code, await stateNow()], ['DISK_MISSING', 'deployed']);
 });
 
+test('a server that ends in a capture goes on with it when it starts again, and the computer waits for that', async (t) => {
+  const place = await serveComputer(t);
+  const { server, runFolder } = place;
+  await server.ask('POST', '/api/v1/computers/pc1/state', { cause: 'adopted' });
+  const { json: job } = await server.ask('POST', '/api/v1/jobs', captureOf('web', 'source.raw'));
+  await until(async () => (await server.ask('GET', `/api/v1/jobs/${job.id}`)).json.progress.totalBytes > 0);
+  server.cli.signalGroup('SIGTERM');
+  assert.equal((await server.cli.ended).exitCode, 0);
+  const again = await startAgain(t, place, server);
+  const captured = await endedJob(again, job.id);
+  // Its end was not the job's fault, and costs no attempt.
+  assert.deepEqual([captured.state, captured.attempt], ['succeeded', 1], JSON.stringify(captured.error));
+  const { json: log } = await again.ask('GET', `/api/v1/jobs/${job.id}/log`);
+  assert.ok(!log.some(({ line }: { line: string }) => line.includes('told to leave')), JSON.stringify(log));
+  assert.equal((await again.ask('GET', '/api/v1/computers/pc1')).json.state, 'deployed');
+  again.cli.signalGroup('SIGTERM');
+  await again.cli.ended;
+  await assertNothingLeft(runFolder);
+});
+
 test('a computer whose deploy is cancelled in the middle has no system any more', async (t) => {
   const { server } = await serveComputer(t);
   const { json: first } = await server.ask('POST', '/api/v1/jobs', captureOf('web', 'source.raw'));

@@ -99,3 +99,27 @@ test('a computer that somebody else has called is left to him', async (t) => {
   await releaseComputer({ registry }, job);
   assert.equal(await stateNow(), 'transitioning');
 });
+
+test('what an administrator says of a computer while a job has it counts', async (t) => {
+  const { registry, events, job, stateNow } = await placeWith(t, 'deployed');
+  const cancelled = new AbortController();
+  const lines: string[] = [];
+  const work = {
+    job,
+    signal: cancelled.signal,
+    onProgress: () => {
+      void registry
+        .changeState('pc1', { cause: 'set-aside', actor: 'user anna' })
+        .then(() => cancelled.abort(CANCELLED));
+    },
+    log: (line: string) => lines.push(line),
+  };
+  const place = { registry, fleet: new Fleet(registry, events, () => {}), runFolder: '/nowhere' };
+  const wanted = { computerId: job.computerId ?? '', afterwards: 'standby', hasSystem: () => true } as const;
+  await assert.rejects(
+    withComputer(place, work, wanted, () => assert.fail('it is not connected')),
+    CANCELLED,
+  );
+  assert.equal(await stateNow(), 'dormant');
+  assert.match(lines.join('\n'), /pc1 is dormant and cannot be released/);
+});

@@ -4,6 +4,8 @@ import type { Computer } from '../../serve/computers.ts';
 import type { Catalog } from '../../catalog/catalog.ts';
 import { type Fleet, linkOf } from '../../fleet/fleet.ts';
 import type { Registry } from '../../registry/registry.ts';
+import type { StateChange } from '../../registry/change-state.ts';
+import { StateError } from '../../registry/states/deployment-state.ts';
 import type { Job } from '../job.ts';
 import type { JobFacts, JobWork } from '../job-engine.ts';
 
@@ -66,9 +68,28 @@ export async function withComputer<T>(
     return result;
   } finally {
     const keepsSystem = hasSystem(had, succeeded);
-    await registry.changeState(computerId, { cause: keepsSystem ? 'released' : 'set-aside', actor });
+    const message = keepsSystem && !succeeded ? 'Its system was not touched.' : undefined;
+    const change = { cause: keepsSystem ? 'released' : 'set-aside', actor, message } as const;
     const how = succeeded ? afterwards : keepsSystem && !isBegunAgain(signal) ? 'local-disk' : 'standby';
-    if (how !== 'standby') await leave(fleet.find(computerId), how, log);
+    const isLetGo = await letGo(registry, computerId, change, log);
+    if (isLetGo && how !== 'standby') await leave(fleet.find(computerId), how, log);
+  }
+}
+
+/** Returns false where an administrator has said meanwhile what it is: that counts, and makes no failure of what succeeded. */
+async function letGo(
+  registry: Registry,
+  computerId: string,
+  change: StateChange,
+  log: (line: string) => void,
+): Promise<boolean> {
+  try {
+    await registry.changeState(computerId, change);
+    return true;
+  } catch (error) {
+    if (!(error instanceof StateError)) throw error;
+    log(error.message);
+    return false;
   }
 }
 
