@@ -4,7 +4,7 @@ import { UnreachableError } from '../api-client/server-errors.ts';
 import type { ApiEvent } from '../api/routes/events.ts';
 import { type CliCommand, type Invocation, JSON_OPTION, TIMEOUT_OPTION } from './command.ts';
 import { limitOption } from './limit-option.ts';
-import { formatTable, print, printJson, printNote } from './output.ts';
+import { formatTable, print, printJson, printJsonLine, printNote } from './output.ts';
 import { openClient, SERVER_OPTION } from './server-option.ts';
 
 const DEFAULT_LIMIT = 20;
@@ -45,7 +45,8 @@ async function runEvents(invocation: Invocation): Promise<number> {
   }
   const show = (event: ApiEvent): void => {
     if (kind !== undefined && event.kind !== kind) return;
-    print(flags.has('json') ? JSON.stringify(event) : cellsOf(event).join('  ').trimEnd());
+    if (flags.has('json')) printJsonLine(event);
+    else print(cellsOf(event).join('  ').trimEnd());
   };
   past.forEach(show);
   // Ids grow with time.

@@ -7,7 +7,7 @@ import { choiceOption, type CliCommand } from './command.ts';
 import { farOf, subjectOf } from './job-words.ts';
 import { followLog, logLine, readLog } from './job-log.ts';
 import { limitOption } from './limit-option.ts';
-import { formatTable, print, printJson } from './output.ts';
+import { formatTable, print, printJson, printJsonLine } from './output.ts';
 import { PROGRESS_OPTION } from './progress-option.ts';
 import { afterStart, DETACH_OPTION, endWithJob } from './watch-job.ts';
 
@@ -123,7 +123,7 @@ async function log({ client, words: [id = ''], invocation }: ActionContext): Pro
   if (flags.has('follow')) {
     await followLog(api, id, {
       signal,
-      show: (line) => print(flags.has('json') ? JSON.stringify(line) : logLine(line)),
+      show: (line) => (flags.has('json') ? printJsonLine(line) : print(logLine(line))),
     });
     return 0;
   }

@@ -1,4 +1,5 @@
 import { formatBytes, formatDuration } from '@diskferry/system/units';
+import { printable } from './output.ts';
 
 /** How often a terminal line is redrawn, in ms. */
 const REDRAW_MS = 250;
@@ -85,7 +86,7 @@ export function formatProgress({
   startBytes = 0,
   elapsedMs,
 }: ProgressState): string {
-  if (totalBytes === 0) return title;
+  if (totalBytes === 0) return printable(title);
   // Estimates may be a little low: what is done is never more than all.
   const done = Math.min(doneBytes, totalBytes);
   const percent = Math.floor((100 * done) / totalBytes);
@@ -95,5 +96,5 @@ export function formatProgress({
     words.push(`${formatBytes(Math.round(bytesPerMs * 1000))}/s`);
     words.push(`${formatDuration((totalBytes - done) / bytesPerMs)} left`);
   }
-  return [...words, title].join('  ');
+  return [...words, printable(title)].join('  ');
 }
