@@ -308,6 +308,9 @@ test('the description has every route', async (t) => {
     const described = json.paths[path.replaceAll(/:(\w+)/g, '{$1}')]?.[method.toLowerCase()];
     assert.ok(described?.summary, `${method} ${path} is described`);
   }
+  const { properties } = json.components.schemas['job-verify'];
+  assert.deepEqual(Object.keys(properties), ['image', 'computer', 'disk', 'other', 'afterwards']);
+  assert.equal(Object.keys(json.components.schemas).filter((name) => name.startsWith('job-')).length, 9);
   assert.match((await ask('GET', '/metrics')).text, /diskferry_computers_connected 7/);
   assert.equal((await ask('GET', '/api/v1/server')).json.version, '1.2.3');
 });

@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import swagger from '@fastify/swagger';
 import { TypeBoxValidatorCompiler, type TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import { fastify, type FastifyReply } from 'fastify';
+import { JOB_SPECS } from '../jobs/runners/job-specs.ts';
 import { auditWrites } from './audit-writes.ts';
 import { letIn } from './let-in.ts';
 import { answerErrors, nothingHere } from './problems.ts';
@@ -76,7 +77,7 @@ export async function buildApi(services: Services): Promise<Api> {
     openapi: {
       openapi: '3.1.0',
       info: { title: 'diskferry imaging server', version: services.version },
-      components: { securitySchemes: { token: { type: 'http', scheme: 'bearer' } } },
+      components: { schemas: jobSchemas(), securitySchemes: { token: { type: 'http', scheme: 'bearer' } } },
       security: [{ token: [] }],
     },
   });
@@ -100,4 +101,9 @@ export async function buildApi(services: Services): Promise<Api> {
     routes,
     close: () => app.close(),
   };
+}
+
+/** What jobs are told, as "job-capture" and so on: each kind has words of its own. */
+function jobSchemas(): Record<string, object> {
+  return Object.fromEntries(Object.entries(JOB_SPECS).map(([kind, schema]) => [`job-${kind}`, schema]));
 }

@@ -14,7 +14,7 @@ import { Catalog } from '../catalog/catalog.ts';
 import { openDatabase } from '../database/database.ts';
 import { EventLog } from '../events/event-log.ts';
 import { Fleet } from '../fleet/fleet.ts';
-import { JobEngine } from '../jobs/job-engine.ts';
+import { JobEngine, type JobRunner } from '../jobs/job-engine.ts';
 import type { JobQueue } from '../jobs/job-queue.ts';
 import { JobStore } from '../jobs/job-store.ts';
 import { bootProofRunner } from '../jobs/runners/boot-proof-runner.ts';
@@ -23,6 +23,7 @@ import { checkImageRunner } from '../jobs/runners/check-image-runner.ts';
 import { convertRunner } from '../jobs/runners/convert-runner.ts';
 import { importImageRunner } from '../jobs/runners/import-image-runner.ts';
 import { inventoryRunner } from '../jobs/runners/inventory-runner.ts';
+import type { JobKind } from '../jobs/runners/job-specs.ts';
 import { powerRunner } from '../jobs/runners/power-runner.ts';
 import { verifyRunner } from '../jobs/runners/verify-runner.ts';
 import { deployRunner } from '../jobs/runners/deploy-runner.ts';
@@ -82,7 +83,7 @@ export async function startCore(options: CoreOptions): Promise<ServerCore> {
       'import-image': importImageRunner(catalog),
       inventory: inventoryRunner({ registry, fleet }),
       power: powerRunner({ registry, fleet, hook: settings.powerHook }),
-    },
+    } satisfies Record<JobKind, JobRunner>,
     serverId: server,
     host: hostname(),
     log: (line) => log('error', line),

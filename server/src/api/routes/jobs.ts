@@ -9,6 +9,9 @@ const STATE = Type.Enum(JOB_STATES);
 const TIME = Type.String({ format: 'date-time' });
 const ID = Type.Object({ id: Type.String() });
 const FACTS = Type.Record(Type.String(), Type.Unknown());
+const SPEC = Type.Record(Type.String(), Type.Unknown(), {
+  description: 'what a job of that kind is told: the schema job-KIND of this description',
+});
 const LOG_LINE = Type.Object({ number: Type.Integer(), at: TIME, line: Type.String() });
 
 const JOB = Type.Object({
@@ -16,7 +19,7 @@ const JOB = Type.Object({
   kind: Type.String(),
   state: STATE,
   priority: Type.Integer(),
-  spec: FACTS,
+  spec: SPEC,
   computerId: Type.Optional(Type.String()),
   imageId: Type.Optional(Type.String()),
   createdBy: Type.String(),
@@ -75,7 +78,7 @@ export function addJobRoutes(app: Router, { jobs, jobStore, registry }: Services
         body: Type.Object(
           {
             kind: Type.String({ maxLength: 64 }),
-            spec: FACTS,
+            spec: SPEC,
             priority: Type.Optional(Type.Integer({ minimum: -1000, maximum: 1000 })),
             startAfter: Type.Optional(TIME),
             maxAttempts: Type.Optional(Type.Integer({ minimum: 1, maximum: 100 })),
@@ -102,7 +105,7 @@ export function addJobRoutes(app: Router, { jobs, jobStore, registry }: Services
           {
             group: Type.String({ description: 'id or name' }),
             kind: Type.String({ maxLength: 64 }),
-            spec: FACTS,
+            spec: SPEC,
             priority: Type.Optional(Type.Integer({ minimum: -1000, maximum: 1000 })),
           },
           { additionalProperties: false },

@@ -7,7 +7,7 @@ import { IMAGE_WORD, imageOf, releaseImages, withImage } from './image-work.ts';
 import { runDiskferry } from './run-diskferry.ts';
 import { readSpec } from './spec.ts';
 
-const SPEC = Type.Object(
+export const BOOT_PROOF_SPEC = Type.Object(
   {
     image: IMAGE_WORD,
     firmware: Type.Optional(
@@ -29,12 +29,12 @@ const SPEC = Type.Object(
 export function bootProofRunner({ catalog, runFolder }: ImageRunnerOptions): JobRunner {
   return {
     async check(spec) {
-      const { image, expect } = readSpec(SPEC, spec);
+      const { image, expect } = readSpec(BOOT_PROOF_SPEC, spec);
       if (expect !== undefined) requireExpression(expect);
       return { imageId: (await imageOf(catalog, image)).id };
     },
     async run(work) {
-      const spec = readSpec(SPEC, work.job.spec);
+      const spec = readSpec(BOOT_PROOF_SPEC, work.job.spec);
       return withImage(catalog, work.job, spec.image, async (image) => {
         work.onProgress({ step: 'boot the image in QEMU and wait for its prompt' });
         const words = ['boot', image.path, ...optionsOf(spec)];
@@ -64,7 +64,7 @@ function requireExpression(text: string): RegExp {
   }
 }
 
-function optionsOf({ firmware, expect, timeoutSeconds }: Static<typeof SPEC>): string[] {
+function optionsOf({ firmware, expect, timeoutSeconds }: Static<typeof BOOT_PROOF_SPEC>): string[] {
   return [
     ...(firmware === undefined ? [] : ['--firmware', firmware]),
     // One word: what begins with a dash is no option of ours then.

@@ -13,7 +13,7 @@ import { abandonHalfMade, FORMAT_WORD, LOCATION_WORD, locationOf, makeImage } fr
 import { runDiskferry } from './run-diskferry.ts';
 import { readSpec } from './spec.ts';
 
-const SPEC = Type.Object(
+export const CAPTURE_SPEC = Type.Object(
   {
     computer: Type.String({ description: 'id or name' }),
     disk: Type.Optional(Type.String({ description: 'such as "sda"; the only one if absent' })),
@@ -32,11 +32,11 @@ export function captureRunner(options: TransferRunnerOptions): JobRunner {
   const { catalog, registry } = options;
   return {
     async check(spec) {
-      const { computer, location } = readSpec(SPEC, spec);
+      const { computer, location } = readSpec(CAPTURE_SPEC, spec);
       await locationOf(catalog, location);
       return computerFacts(registry, computer);
     },
-    run: (work) => capture(options, work, readSpec(SPEC, work.job.spec)),
+    run: (work) => capture(options, work, readSpec(CAPTURE_SPEC, work.job.spec)),
     async recover(job) {
       await abandonHalfMade(catalog, job);
       await releaseComputer(options, job);
@@ -47,7 +47,7 @@ export function captureRunner(options: TransferRunnerOptions): JobRunner {
 async function capture(
   options: TransferRunnerOptions,
   work: JobWork,
-  spec: Static<typeof SPEC>,
+  spec: Static<typeof CAPTURE_SPEC>,
 ): Promise<Readonly<Record<string, unknown>>> {
   const { catalog, registry } = options;
   const { id: computerId } = await registry.get(spec.computer);

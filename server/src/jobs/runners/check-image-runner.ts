@@ -6,17 +6,17 @@ import type { JobRunner } from '../job-engine.ts';
 import { IMAGE_WORD, imageOf } from './image-work.ts';
 import { readSpec } from './spec.ts';
 
-const SPEC = Type.Object({ image: IMAGE_WORD }, { additionalProperties: false });
+export const CHECK_IMAGE_SPEC = Type.Object({ image: IMAGE_WORD }, { additionalProperties: false });
 
 /** Compares an image of the catalog with its checksum. */
 export function checkImageRunner(catalog: Catalog): JobRunner {
   return {
     async check(spec) {
-      return { imageId: (await imageOf(catalog, readSpec(SPEC, spec).image)).id };
+      return { imageId: (await imageOf(catalog, readSpec(CHECK_IMAGE_SPEC, spec).image)).id };
     },
     async run({ job, signal, onProgress }) {
       onProgress({ step: 'read the image' });
-      const { id } = await imageOf(catalog, readSpec(SPEC, job.spec).image);
+      const { id } = await imageOf(catalog, readSpec(CHECK_IMAGE_SPEC, job.spec).image);
       const image = await catalog.check(id, {
         signal,
         onProgress: (doneBytes, totalBytes) => onProgress({ doneBytes, totalBytes }),

@@ -16,7 +16,7 @@ import {
 import { runDiskferry } from './run-diskferry.ts';
 import { readSpec } from './spec.ts';
 
-const SPEC = Type.Object(
+export const CONVERT_SPEC = Type.Object(
   {
     image: IMAGE_WORD,
     name: Type.Optional(
@@ -44,12 +44,12 @@ export interface ImageRunnerOptions {
 export function convertRunner({ catalog, runFolder }: ImageRunnerOptions): JobRunner {
   return {
     async check(spec) {
-      const { image, location } = readSpec(SPEC, spec);
+      const { image, location } = readSpec(CONVERT_SPEC, spec);
       await locationOf(catalog, location);
       return { imageId: (await imageOf(catalog, image)).id };
     },
     async run(work) {
-      const spec = readSpec(SPEC, work.job.spec);
+      const spec = readSpec(CONVERT_SPEC, work.job.spec);
       return withImage(catalog, work.job, spec.image, async (old) => {
         const { name = old.name, location, format = 'qcow2' } = spec;
         const origin = { kind: 'convert', job: work.job.id };
@@ -68,7 +68,7 @@ export function convertRunner({ catalog, runFolder }: ImageRunnerOptions): JobRu
 
 async function convert(
   paths: readonly [old: string, fresh: string],
-  { format = 'qcow2', size, sectorSize, gpt, mode = 'files', verify }: Static<typeof SPEC>,
+  { format = 'qcow2', size, sectorSize, gpt, mode = 'files', verify }: Static<typeof CONVERT_SPEC>,
   work: JobWork,
   runFolder: string,
 ): Promise<void> {

@@ -14,7 +14,7 @@ import { IMAGE_WORD, imageOf, releaseImages, withImage } from './image-work.ts';
 import { runDiskferry } from './run-diskferry.ts';
 import { readSpec } from './spec.ts';
 
-const SPEC = Type.Object(
+export const DEPLOY_SPEC = Type.Object(
   {
     image: IMAGE_WORD,
     computer: Type.String({ description: 'id or name' }),
@@ -34,11 +34,11 @@ export function deployRunner(options: TransferRunnerOptions): JobRunner {
   const { catalog, registry } = options;
   return {
     async check(spec) {
-      const { computer, image } = readSpec(SPEC, spec);
+      const { computer, image } = readSpec(DEPLOY_SPEC, spec);
       const { id: imageId } = await imageOf(catalog, image);
       return { ...(await computerFacts(registry, computer)), imageId };
     },
-    run: (work) => deploy(options, work, readSpec(SPEC, work.job.spec)),
+    run: (work) => deploy(options, work, readSpec(DEPLOY_SPEC, work.job.spec)),
     async recover(job) {
       await releaseImages(catalog, job);
       await releaseComputer(options, job);
@@ -49,7 +49,7 @@ export function deployRunner(options: TransferRunnerOptions): JobRunner {
 async function deploy(
   options: TransferRunnerOptions,
   work: JobWork,
-  spec: Static<typeof SPEC>,
+  spec: Static<typeof DEPLOY_SPEC>,
 ): Promise<Readonly<Record<string, unknown>>> {
   const { catalog, registry } = options;
   const { id: computerId } = await registry.get(spec.computer);

@@ -4,7 +4,7 @@ import { titleOf } from '../../catalog/image.ts';
 import type { JobRunner } from '../job-engine.ts';
 import { readSpec } from './spec.ts';
 
-const SPEC = Type.Object(
+export const IMPORT_IMAGE_SPEC = Type.Object(
   {
     name: Type.String({ description: 'of the image' }),
     location: Type.String({ description: 'id of the location in which the file is' }),
@@ -21,11 +21,11 @@ const SPEC = Type.Object(
 export function importImageRunner(catalog: Catalog): JobRunner {
   return {
     async check(spec) {
-      await catalog.locations.get(readSpec(SPEC, spec).location);
+      await catalog.locations.get(readSpec(IMPORT_IMAGE_SPEC, spec).location);
       return {};
     },
     async run({ job, signal, onProgress }) {
-      const { location, file, ...wishes } = readSpec(SPEC, job.spec);
+      const { location, file, ...wishes } = readSpec(IMPORT_IMAGE_SPEC, job.spec);
       onProgress({ step: 'read the file' });
       const image = await catalog.import(
         { ...wishes, from: { locationId: location, file }, origin: { job: job.id } },

@@ -3,7 +3,7 @@ import type { JobRunner } from '../job-engine.ts';
 import { computerFacts, type ComputerWorkOptions } from './computer-work.ts';
 import { readSpec } from './spec.ts';
 
-const SPEC = Type.Object(
+export const INVENTORY_SPEC = Type.Object(
   { computer: Type.String({ description: 'id or name' }) },
   { additionalProperties: false },
 );
@@ -11,9 +11,9 @@ const SPEC = Type.Object(
 /** Asks a computer on standby what it is made of, and writes it down. It stays in its state. */
 export function inventoryRunner({ registry, fleet }: Omit<ComputerWorkOptions, 'runFolder'>): JobRunner {
   return {
-    check: async (spec) => computerFacts(registry, readSpec(SPEC, spec).computer),
+    check: async (spec) => computerFacts(registry, readSpec(INVENTORY_SPEC, spec).computer),
     async run({ job, signal, onProgress }) {
-      const { id } = await registry.get(readSpec(SPEC, job.spec).computer);
+      const { id } = await registry.get(readSpec(INVENTORY_SPEC, job.spec).computer);
       onProgress({ step: 'wait for the computer' });
       const { link, address, enrolment, fingerprint } = await fleet.await(id, signal);
       const { inventory } = await link.ask({ type: 'get-inventory' });

@@ -7,7 +7,7 @@ import type { JobRunner, JobWork } from '../job-engine.ts';
 import type { ComputerWorkOptions } from './computer-work.ts';
 import { readSpec } from './spec.ts';
 
-const SPEC = Type.Object(
+export const POWER_SPEC = Type.Object(
   { computer: Type.String({ description: 'id or name' }), action: Type.Enum(POWER_ACTIONS) },
   { additionalProperties: false },
 );
@@ -25,16 +25,16 @@ export function powerRunner(options: PowerRunnerOptions): JobRunner {
   const { registry } = options;
   return {
     async check(spec) {
-      return { computerId: (await registry.get(readSpec(SPEC, spec).computer)).id };
+      return { computerId: (await registry.get(readSpec(POWER_SPEC, spec).computer)).id };
     },
-    run: (work) => switchPower(options, work, readSpec(SPEC, work.job.spec)),
+    run: (work) => switchPower(options, work, readSpec(POWER_SPEC, work.job.spec)),
   };
 }
 
 async function switchPower(
   { registry, fleet, hook }: PowerRunnerOptions,
   { signal, log }: JobWork,
-  { computer: idOrName, action }: Static<typeof SPEC>,
+  { computer: idOrName, action }: Static<typeof POWER_SPEC>,
 ): Promise<Readonly<Record<string, unknown>>> {
   const { id, name, traits } = await registry.get(idOrName);
   const macs = traits.filter(({ kind }) => kind === 'mac').map(({ value }) => value);

@@ -18,7 +18,7 @@ import { IMAGE_WORD, imageOf, releaseImages, withImage } from './image-work.ts';
 import { runDiskferry } from './run-diskferry.ts';
 import { readSpec } from './spec.ts';
 
-const SPEC = Type.Object(
+export const VERIFY_SPEC = Type.Object(
   {
     image: IMAGE_WORD,
     computer: Type.Optional(Type.String({ description: 'id or name; its disk is compared with the image' })),
@@ -30,14 +30,14 @@ const SPEC = Type.Object(
   },
   { additionalProperties: false },
 );
-type Spec = Static<typeof SPEC>;
+type Spec = Static<typeof VERIFY_SPEC>;
 
 /** Compares a disk of a computer, or another image, with an image of the catalog, file by file. Both are only read. */
 export function verifyRunner(options: TransferRunnerOptions): JobRunner {
   const { catalog, registry } = options;
   return {
     async check(words) {
-      const spec = readSpec(SPEC, words);
+      const spec = readSpec(VERIFY_SPEC, words);
       const { computer, other } = spec;
       if ((computer === undefined) === (other === undefined)) {
         throw new DiskferryError(
@@ -51,7 +51,7 @@ export function verifyRunner(options: TransferRunnerOptions): JobRunner {
       return { ...facts, imageId };
     },
     async run(work) {
-      const spec = readSpec(SPEC, work.job.spec);
+      const spec = readSpec(VERIFY_SPEC, work.job.spec);
       return withImage(catalog, work.job, spec.image, (image) =>
         spec.computer === undefined
           ? verifyImage(options, work, image, spec)
