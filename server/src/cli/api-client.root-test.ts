@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { describe, test, type TestContext } from 'node:test';
 import { createAuthority } from '@diskferry/trust/authority';
 import { serveComputer, type ServedComputer, startAgain } from '../serve/testing/served-computer.ts';
+import { startOnTerminal } from '../testing/cli-terminal.ts';
 import { type CliProcess, type CliResult, runCli, startCli } from '../testing/cli-process.ts';
 
 /** A job is told on standard error by its id when it is not waited for any more. */
@@ -108,6 +109,43 @@ describe('the command line as a client of a server', { concurrency: 1 }, () => {
     assertEnds(await cli('events', '--kind', 'job.failed'), 0, /ALERT +job\.failed/);
     assertEnds(await cli('logout'), 0, /server\.json is removed/);
     assertEnds(await cli('jobs'), 2, /none is configured/);
+  });
+
+  test('on a terminal it asks for the token, which is not shown, and before data are lost', async (t) => {
+    const { server, env, cli } = await serve(t);
+    const { token = '' } = server;
+    const url = `https://localhost:${server.port}`;
+    for (const [key, code, pattern] of [
+      ['\u0003', 130, /stopped by SIGINT/],
+      ['\u0004', 2, /holds no token/],
+    ] as const) {
+      const login = startOnTerminal(['login', url, '--ca', server.authorityFile], env);
+      await login.shows(/token for https:.*: /);
+      login.type(key);
+      const end = await login.ended;
+      assert.deepEqual([end.exitCode, pattern.test(end.screen)], [code, true], end.screen);
+    }
+    const login = startOnTerminal(['login', url, '--ca', server.authorityFile], env);
+    await login.shows(/token for https:.*: /);
+    login.type(`${token}\r`);
+    const { exitCode, screen } = await login.ended;
+    assert.equal(exitCode, 0, screen);
+    assert.match(screen, /logged in to .* as admin/);
+    assert.ok(!screen.includes(token));
+
+    assertEnds(await cli('capture', 'source.raw@pc1', 'web', '--afterwards', 'standby'), 0, /image web:\d/);
+    const words = ['deploy', 'web', 'source.raw@pc1', '--afterwards', 'standby'];
+    for (const [answer, code, pattern] of [
+      ['no', 2, /nothing was written/],
+      ['yes', 0, /\r\u001B\[K *\d+% [^]*deploy web → source\.raw@pc1: done/],
+    ] as const) {
+      const terminal = startOnTerminal(words, env);
+      await terminal.shows(/all of this would be lost:[^]*Overwrite it\? Type yes: /);
+      terminal.type(`${answer}\r`);
+      const end = await terminal.ended;
+      assert.equal(end.exitCode, code, end.screen);
+      assert.match(end.screen, pattern);
+    }
   });
 
   test('a job is cancelled; one whose watching is interrupted goes on; both are followed to their ends', async (t) => {

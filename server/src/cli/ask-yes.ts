@@ -1,4 +1,4 @@
-import { createInterface } from 'node:readline/promises';
+import { askLine } from './ask-line.ts';
 
 /** Whether there is somebody who can be asked. */
 export function canAsk(): boolean {
@@ -7,11 +7,6 @@ export function canAsk(): boolean {
 
 /** Asks a question whose only good answer is "yes". @throws the reason of the signal */
 export async function askYes(question: string, signal: AbortSignal): Promise<boolean> {
-  const terminal = createInterface({ input: process.stdin, output: process.stderr });
-  try {
-    const answer = await terminal.question(`${question} Type yes: `, { signal });
-    return answer.trim().toLowerCase() === 'yes';
-  } finally {
-    terminal.close();
-  }
+  const answer = await askLine(`${question} Type yes: `, { signal });
+  return answer?.trim().toLowerCase() === 'yes';
 }

@@ -5,7 +5,7 @@ import { ApiClient } from '../api-client/api-client.ts';
 import { readAuthorityFile } from '../api-client/find-server.ts';
 import { loginFile, removeLoginFile, writeLoginFile } from '../api-client/login-file.ts';
 import { parseServerUrl, requireToken } from '../api-client/server-access.ts';
-import { askSecret } from './ask-secret.ts';
+import { askLine } from './ask-line.ts';
 import { type CliCommand, type Invocation, JSON_OPTION, secondsOption, TIMEOUT_OPTION } from './command.ts';
 import { print, printJson } from './output.ts';
 
@@ -86,7 +86,8 @@ async function tokenOf(
       'give the token: --token-file FILE, --token-file - for standard input, or DISKFERRY_TOKEN',
     );
   }
-  return named(await askSecret(`token for ${url}: `, signal), 'the terminal');
+  const typed = await askLine(`token for ${url}: `, { signal, hidden: true });
+  return named(typed ?? '', 'the terminal');
 }
 
 function named(text: string, tokenFrom: string): { readonly token: string; readonly tokenFrom: string } {
