@@ -35,6 +35,7 @@ export const ROUTES = {
   job: 'GET /api/v1/jobs/:id',
   jobLog: 'GET /api/v1/jobs/:id/log',
   startJob: 'POST /api/v1/jobs',
+  startJobs: 'POST /api/v1/jobs/for-group',
   pauseJob: 'POST /api/v1/jobs/:id/pause',
   resumeJob: 'POST /api/v1/jobs/:id/resume',
   cancelJob: 'POST /api/v1/jobs/:id/cancel',
@@ -79,6 +80,7 @@ export interface Answers extends Record<RouteName, unknown> {
   job: ApiJob;
   jobLog: readonly ApiLogLine[];
   startJob: ApiJob;
+  startJobs: readonly ApiJob[];
   pauseJob: ApiJob;
   resumeJob: ApiJob;
   cancelJob: ApiJob;

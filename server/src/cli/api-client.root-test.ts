@@ -137,7 +137,7 @@ describe('the command line as a client of a server', { concurrency: 1 }, () => {
     const words = ['deploy', 'web', 'source.raw@pc1', '--afterwards', 'standby'];
     for (const [answer, code, pattern] of [
       ['no', 2, /nothing was written/],
-      ['yes', 0, /\r\u001B\[K *\d+% [^]*deploy web → source\.raw@pc1: done/],
+      ['yes', 0, /\r.\[K *\d+% [^]*deploy web → source\.raw@pc1: done/],
     ] as const) {
       const terminal = startOnTerminal(words, env);
       await terminal.shows(/all of this would be lost:[^]*Overwrite it\? Type yes: /);
@@ -214,6 +214,15 @@ describe('the command line as a client of a server', { concurrency: 1 }, () => {
           DISKFERRY_TOKEN: token,
         },
       });
+    await server.ask('POST', '/api/v1/groups', { name: 'lab' });
+    const { id } = await ask('computers', 'show', 'pc1');
+    await server.ask('POST', '/api/v1/groups/lab/add', { computers: [id] });
+    const inventory = ['jobs', 'start', 'inventory', '--group', 'lab'];
+    assertEnds(await own(...inventory), 0, /^ID [^]*^inventory \S+: done/m);
+    assert.deepEqual(
+      (await ask(...inventory)).map(({ state }: { state: string }) => state),
+      ['succeeded'],
+    );
     assertEnds(await cli(all.text, 'computers'), 0, /pc1/);
     assertEnds(await cli(all.text, 'capture', 'source.raw@pc1', 'web'), 2, /this needs the role operator/);
     assertEnds(await cli(all.text, 'jobs', 'cancel', user.id), 2, /this needs the role operator/);

@@ -1,15 +1,16 @@
 import { UsageError } from '@diskferry/system/errors';
 import { hasEnded, JOB_STATES } from '../jobs/job-states.ts';
 import type { ApiJob } from '../api/routes/jobs.ts';
+import type { ApiClient } from '../api-client/api-client.ts';
 import type { RouteName } from '../api-client/routes.ts';
 import { type Action, type ActionContext, actionCommand } from './action-command.ts';
-import { choiceOption, type CliCommand } from './command.ts';
+import { choiceOption, type CliCommand, type Invocation } from './command.ts';
 import { farOf, subjectOf } from './job-words.ts';
 import { followLog, logLine, readLog } from './job-log.ts';
 import { limitOption } from './limit-option.ts';
 import { formatTable, print, printJson, printJsonLine } from './output.ts';
 import { PROGRESS_OPTION } from './progress-option.ts';
-import { afterStart, DETACH_OPTION, endWithJob } from './watch-job.ts';
+import { afterStart, DETACH_OPTION, endWithJob, tellEnd, watchJob } from './watch-job.ts';
 
 const DEFAULT_LIMIT = 20;
 
@@ -26,6 +27,7 @@ export const jobsCommand: CliCommand = actionCommand({
     { name: 'limit', value: 'N', help: `list: so many, newest first (default ${DEFAULT_LIMIT})` },
     { name: 'follow', help: 'log, retry: go on until the job has ended' },
     { name: 'priority', value: 'N', help: 'start: larger ones come first (default 0)' },
+    { name: 'group', value: 'NAME', help: 'start: for each computer of a group, instead of computer=…' },
     { name: 'at', value: 'TIME', help: 'start: not before that time, such as 2027-01-31T03:00:00Z' },
     DETACH_OPTION,
     PROGRESS_OPTION,
@@ -52,7 +54,7 @@ export const jobsCommand: CliCommand = actionCommand({
     start: {
       operands: ['KIND', '[WORD=VALUE]...'],
       help: 'start a job of any kind',
-      options: ['priority', 'at', 'detach', 'progress'],
+      options: ['group', 'priority', 'at', 'detach', 'progress'],
       run: start,
     },
   },
@@ -169,7 +171,28 @@ async function start({ client, words: [kind = '', ...words], invocation }: Actio
     ...(startAfter === undefined ? {} : { startAfter: new Date(startAfter).toISOString() }),
   };
   const api = await client();
-  return afterStart(api, await api.call('startJob', { body }), invocation);
+  const group = values.get('group');
+  if (group === undefined) return afterStart(api, await api.call('startJob', { body }), invocation);
+  if (startAfter !== undefined) throw new UsageError('--group and --at exclude each other');
+  const jobs = await api.call('startJobs', { body: { ...body, group } });
+  if (!invocation.flags.has('json')) print(jobs.length === 0 ? `${group} has no computers` : tableOf(jobs));
+  if (!invocation.flags.has('detach')) return endWithJobs(api, jobs, invocation);
+  if (invocation.flags.has('json')) printJson(jobs);
+  return 0;
+}
+
+/** Follows jobs to their ends, one after the other. @returns 0 if all have succeeded */
+async function endWithJobs(api: ApiClient, jobs: readonly ApiJob[], invocation: Invocation): Promise<number> {
+  const asJson = invocation.flags.has('json');
+  const ended: ApiJob[] = [];
+  for (const { id } of jobs) {
+    const job = await watchJob(api, id, invocation);
+    if (typeof job === 'number') return job;
+    ended.push(job);
+    if (!asJson) await tellEnd(api, job, invocation);
+  }
+  if (asJson) printJson(ended);
+  return ended.every(({ state }) => state === 'succeeded') ? 0 : 1;
 }
 
 /** `verify=true`, `computer=web1`, `sizeBytes=1000`; whatever is no JSON is a text. */
