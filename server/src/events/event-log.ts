@@ -76,7 +76,7 @@ export class EventLog {
     if (kind !== undefined) query = query.where('kind', '=', kind);
     if (subjectId !== undefined) query = query.where('subjectId', '=', subjectId);
     const events = (await query.execute()).map(eventOf);
-    return newest ? events.reverse() : events;
+    return newest ? events.toReversed() : events;
   }
 
   /** The id of the newest event. */
