@@ -7,7 +7,7 @@ import type { Session } from '@diskferry/system/session';
 import { type Machine, startMachine } from '../qemu/machine.ts';
 import type { MachineDescription } from '../qemu/machine-description.ts';
 import { BOOT_CODE_BYTES, firmwareOf } from './firmware-of.ts';
-import { type Image, withImageReader } from './image-reader.ts';
+import { type DiskReader, type Image, withImageReader } from './image-reader.ts';
 
 const DEFAULT_TIMEOUT_MS = 300_000;
 const LOGIN_PROMPT = /login:/;
@@ -52,8 +52,7 @@ export interface BootProof {
  */
 export async function bootProof(image: Image, options: BootProofOptions): Promise<BootProof> {
   const { session, signal, onProgress = () => undefined } = options;
-  const sectorSize = options.sectorSize ?? (await detectSectorSize(image, options));
-  const firmware = options.firmware ?? (await detectFirmware(image, { ...options, sectorSize }));
+  const { firmware, sectorSize } = await shapeOf(image, options);
   const redoLog = { kind: 'file', path: join(session.folder, 'boot-proof.qcow2') } as const;
   session.hold(redoLog);
   try {
@@ -70,26 +69,37 @@ export async function bootProof(image: Image, options: BootProofOptions): Promis
   }
 }
 
-async function detectSectorSize(image: Image, { session, signal }: BootProofOptions): Promise<512 | 4096> {
-  return withImageReader(image, { session, sectorSize: 512, signal }, async (reader) => {
-    const { logical } = await tableSectorSize({
+interface Shape {
+  readonly firmware: 'bios' | 'uefi';
+  readonly sectorSize: 512 | 4096;
+}
+
+/** What the partition table says where the options do not. The image is opened once: its server has one place. */
+async function shapeOf(
+  image: Image,
+  { session, firmware, sectorSize, signal }: BootProofOptions,
+): Promise<Shape> {
+  if (firmware !== undefined && sectorSize !== undefined) return { firmware, sectorSize };
+  return withImageReader(image, { session, sectorSize: sectorSize ?? 512, signal }, async (reader) => {
+    const found = sectorSize ?? (await sectorSizeOf(reader));
+    if (firmware !== undefined) return { firmware, sectorSize: found };
+    const table = await readPartitionTable({
       size: reader.size,
-      read: async (offset, bytes) => {
-        bytes.set(await reader.read(offset, bytes.length));
-      },
+      sectorSize: { logical: found, physical: found },
+      read: async (offset, length) => reader.read(offset, length),
     });
-    return logical === 4096 ? 4096 : 512;
+    return { firmware: firmwareOf(table, await reader.read(0, BOOT_CODE_BYTES)), sectorSize: found };
   });
 }
 
-async function detectFirmware(
-  image: Image,
-  { session, sectorSize = 512, signal }: BootProofOptions,
-): Promise<'bios' | 'uefi'> {
-  return withImageReader(image, { session, sectorSize, signal }, async (reader) => {
-    const table = await readPartitionTable(reader);
-    return firmwareOf(table, await reader.read(0, BOOT_CODE_BYTES));
+async function sectorSizeOf(reader: DiskReader): Promise<512 | 4096> {
+  const { logical } = await tableSectorSize({
+    size: reader.size,
+    read: async (offset, bytes) => {
+      bytes.set(await reader.read(offset, bytes.length));
+    },
   });
+  return logical === 4096 ? 4096 : 512;
 }
 
 function machineFor(
