@@ -243,8 +243,10 @@ describe('the command line as a client of a server', { concurrency: 1 }, () => {
 
   test('a server that is restarted is waited for; one that is gone is told', async (t) => {
     const place = await serve(t);
-    const { server, runFolder, cli, start, logIn } = place;
+    const { server, runFolder, cli, start, logIn, env: client } = place;
     await logIn();
+    const events = startOnTerminal(['events', '--follow'], client);
+    await events.shows(/computer\.state/);
     const watching = start('capture', 'source.raw@pc1', 'web', '--afterwards', 'standby');
     await watching.printed(/\d+% /);
     process.kill(server.cli.pid, 'SIGKILL');
@@ -252,6 +254,10 @@ describe('the command line as a client of a server', { concurrency: 1 }, () => {
     await watching.printed(/does not answer: .*; it is waited for/);
     const again = await startAgain(t, place, server);
     assertEnds(await watching.ended, 0, /done, image web:\d/);
+    // Also what happened while it had no server.
+    await events.shows(/job\.started[^]*server\.started[^]*job\.succeeded/);
+    events.type('\u0003');
+    assert.equal((await events.ended).exitCode, 130);
     // As root on the server's machine, without a login.
     const env = { DISKFERRY_RUN: runFolder, XDG_CONFIG_HOME: '/nowhere' };
     assertEnds(await runCli(['jobs'], { env }), 0, /capture +source\.raw@pc1 → web +succeeded/);
