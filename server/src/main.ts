@@ -66,7 +66,8 @@ const EXIT_FAILED = 1;
 const EXIT_REFUSED = 2;
 
 async function main(words: readonly string[]): Promise<number> {
-  const [name, ...rest] = words;
+  const [first, second] = words;
+  const [name, ...rest] = first === 'help' && second !== undefined ? [second, '--help'] : words;
   if (name === undefined || name === '--help' || name === '-h' || name === 'help') {
     print(programHelp(COMMANDS));
     return name === undefined ? EXIT_REFUSED : 0;

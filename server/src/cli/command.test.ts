@@ -8,6 +8,7 @@ import {
   secondsOption,
   TIMEOUT_OPTION,
 } from './command.ts';
+import { runCli } from '../testing/cli-process.ts';
 import { commandHelp, programHelp } from './help.ts';
 
 const command: CliCommand = {
@@ -78,4 +79,12 @@ test('the help names every command, operand and option', () => {
   for (const word of ['--json', '--timeout SECONDS', '--driver NAME', '--help', 'ADDRESS IMAGE']) {
     assert.ok(help.includes(word), word);
   }
+});
+
+test('"help COMMAND" is the help of that command, "help" alone that of all', async () => {
+  const { stdout } = await runCli(['help', 'jobs']);
+  assert.equal(stdout, (await runCli(['jobs', '--help'])).stdout);
+  assert.match(stdout, /^Usage: diskferry jobs /);
+  assert.match((await runCli(['help'])).stdout, /^Usage: diskferry COMMAND /m);
+  assert.equal((await runCli(['help', 'job'])).exitCode, 2);
 });
