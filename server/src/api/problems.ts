@@ -3,7 +3,7 @@ import { Type } from 'typebox';
 import type { FastifyError, FastifyRequest } from 'fastify';
 import { RefusedError } from '../refused-error.ts';
 import type { Router } from './router.ts';
-import type { Log } from './services.ts';
+import type { Log } from '../settings/server-settings.ts';
 
 /** What every refusal and failure looks like. `code` is stable and meant for programs. */
 export const PROBLEM = Type.Object(

@@ -9,9 +9,7 @@ import type { Schedules } from '../jobs/schedules.ts';
 import type { ServerMetrics } from '../metrics/server-metrics.ts';
 import type { Registry } from '../registry/registry.ts';
 import type { Enrolments } from '../serve/enrolments.ts';
-import type { LogLevel } from '../settings/server-settings.ts';
-
-export type Log = (level: LogLevel, line: string) => void;
+import type { Log } from '../settings/server-settings.ts';
 
 /** The parts of a server that the API shows. */
 export interface Services {

@@ -1,12 +1,12 @@
 import { isIP } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { DiskferryError, messageOf } from '@diskferry/system/errors';
-import type { Log } from '../api/services.ts';
 import type { EventLog } from '../events/event-log.ts';
 import type { Registry } from '../registry/registry.ts';
 import type { Sighting } from '../registry/sighting.ts';
 import { standbyAnswer } from '../registry/states/standby-answer.ts';
 import type { Computer } from '../serve/computers.ts';
+import type { Log } from '../settings/server-settings.ts';
 
 /** How often a computer that is awaited is looked for, in ms. */
 const LOOK_EVERY_MS = 500;

@@ -4,7 +4,6 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { messageOf } from '@diskferry/system/errors';
 import { openSession } from '@diskferry/system/session';
-import type { Log } from '../api/services.ts';
 import type { EventLog } from '../events/event-log.ts';
 import { requireRoot } from '../refused-error.ts';
 import { RegistryBootPolicy } from '../registry/boot-policy.ts';
@@ -13,6 +12,7 @@ import type { Enrolments } from '../serve/enrolments.ts';
 import { describeEvent } from './boot-log.ts';
 import { startPxeServer } from './pxe-server.ts';
 import { describeSetup, type PxeSettings, pxeSetup } from './pxe-settings.ts';
+import type { Log } from '../settings/server-settings.ts';
 
 /** The interface may be pulled, or the other program on the port ended: it is tried again after that, in ms. */
 const TRY_AGAIN_MS = 10_000;

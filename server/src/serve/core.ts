@@ -9,7 +9,6 @@ import manifest from '../../package.json' with { type: 'json' };
 import { Access } from '../access/access.ts';
 import { AuditLog } from '../access/audit-log.ts';
 import { type Api, buildApi } from '../api/api.ts';
-import type { Log } from '../api/services.ts';
 import { Catalog } from '../catalog/catalog.ts';
 import { openDatabase } from '../database/database.ts';
 import { EventLog } from '../events/event-log.ts';
@@ -32,7 +31,7 @@ import { Schedules } from '../jobs/schedules.ts';
 import { SharedQueue } from '../jobs/shared-queue.ts';
 import { serverMetrics } from '../metrics/server-metrics.ts';
 import { Registry } from '../registry/registry.ts';
-import type { ServerSettings } from '../settings/server-settings.ts';
+import type { Log, ServerSettings } from '../settings/server-settings.ts';
 import type { Enrolments } from './enrolments.ts';
 
 export interface CoreOptions {

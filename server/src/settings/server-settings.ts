@@ -10,6 +10,8 @@ import { SERVER_PORT } from '../serve/server-port.ts';
 const MAX_PORT = 65_535;
 export const LOG_LEVELS = ['error', 'warn', 'info', 'debug'] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
+/** Takes a line of a server's log. */
+export type Log = (level: LogLevel, line: string) => void;
 
 const CLOSED = { additionalProperties: false };
 const FILE = Type.Object(
