@@ -85,7 +85,10 @@ export async function runPxeServe(invocation: Invocation): Promise<number> {
     policy: decider.policy,
     logFile,
     leasesFile: join(pxeStateFolder(), `leases-${setup.wire.name}`),
-    onEvent: (event) => print(flags.has('json') ? JSON.stringify(timed(event)) : describeEvent(event)),
+    onEvent: (event) => {
+      const advice = event.event === 'unanswered' && !flags.has('registry') ? howToBoot(event) : '';
+      print(flags.has('json') ? JSON.stringify(timed(event)) : `${describeEvent(event)}${advice}`);
+    },
     onNote: printNote,
   });
   try {
@@ -97,6 +100,11 @@ export async function runPxeServe(invocation: Invocation): Promise<number> {
     await server.close();
   }
   return 0;
+}
+
+/** With rules; the registry has states instead. */
+function howToBoot({ mac }: { readonly mac: string }): string {
+  return `; to boot it: diskferry pxe allow ${mac}`;
 }
 
 /** @throws {UsageError} */

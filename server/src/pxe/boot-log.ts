@@ -45,7 +45,7 @@ export function timed(event: BootEvent): object {
 export function describeEvent(event: BootEvent): string {
   switch (event.event) {
     case 'unanswered':
-      return `${event.mac} asked and got no answer; to boot it: diskferry pxe allow ${event.mac}`;
+      return `${event.mac} asked and got no answer`;
     case 'loader':
       return `${event.address} has loaded ${event.file} by ${event.by.toUpperCase()}`;
     case 'asked': {
