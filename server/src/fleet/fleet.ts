@@ -13,18 +13,22 @@ const LOOK_EVERY_MS = 500;
 /** How long a computer may take to start our media and dial in, in ms; servers test their memory for minutes. */
 const START_LIMIT_MS = 30 * 60_000;
 
+export interface FleetOptions {
+  readonly registry: Registry;
+  readonly events: EventLog;
+  /** Whether a job waits for its turn with that computer. */
+  readonly isWanted: (id: string) => Promise<boolean>;
+  readonly log: Log;
+}
+
 /** Which of the known computers are connected to this server now. */
 export class Fleet {
-  readonly #registry: Registry;
-  readonly #events: EventLog;
-  readonly #log: Log;
+  readonly #options: FleetOptions;
   /** By id in the registry. */
   readonly #connected = new Map<string, Computer>();
 
-  constructor(registry: Registry, events: EventLog, log: Log) {
-    this.#registry = registry;
-    this.#events = events;
-    this.#log = log;
+  constructor(options: FleetOptions) {
+    this.#options = options;
   }
 
   /**
@@ -37,17 +41,19 @@ export class Fleet {
     try {
       await this.#waitForPlace(computer, sighting);
       if (link.signal.aborted) return;
-      const seen = await this.#registry.seen(sighting);
+      const seen = await this.#options.registry.seen(sighting);
       const { id, name, state } = seen.computer;
       // Another one that shows to be the same may have been quicker.
       if (this.#rivalOf(computer, id) !== undefined) return await this.attend(computer);
       this.#connected.set(id, computer);
-      this.#log('info', `${computer.name} is the computer ${name} (${state})`);
-      if (standbyAnswer(state) === 'leave') await this.#sendAway(computer);
+      this.#options.log('info', `${computer.name} is the computer ${name} (${state})`);
+      // A job that was interrupted by the end of a server has not called it yet again.
+      if (standbyAnswer(state) === 'leave' && !(await this.#options.isWanted(id)))
+        await this.#sendAway(computer);
       await link.ended;
       if (this.#connected.get(id) === computer) this.#connected.delete(id);
     } catch (error) {
-      this.#log('error', `${computer.name} could not be looked up: ${messageOf(error)}`);
+      this.#options.log('error', `${computer.name} could not be looked up: ${messageOf(error)}`);
     }
   }
 
@@ -60,7 +66,7 @@ export class Fleet {
   async #waitForPlace(computer: Computer, sighting: Sighting): Promise<void> {
     let isTold = false;
     for (;;) {
-      const id = await this.#registry.recognise(sighting);
+      const id = await this.#options.registry.recognise(sighting);
       const rival = id === undefined ? undefined : this.#rivalOf(computer, id);
       // A computer that was started anew has another key, and its old link may not have noticed.
       if (id === undefined || rival === undefined) return;
@@ -76,13 +82,13 @@ export class Fleet {
   }
 
   async #tellRivals(id: string, rival: Computer, { name, address, enrolment }: Computer): Promise<void> {
-    const known = await this.#registry.get(id);
+    const known = await this.#options.registry.get(id);
     const message =
       `A computer at ${address} (admitted by ${enrolment.name}) shows to be ${known.name}, which is connected from ${rival.address}` +
       ' at the same time. It gets none of its jobs. If nobody copied a virtual machine, somebody has a boot medium who should' +
       ' not: revoke its enrolment.';
-    this.#log('warn', message);
-    await this.#events.add({
+    this.#options.log('warn', message);
+    await this.#options.events.add({
       kind: 'computer.claimed-twice',
       severity: 'alert',
       subject: { kind: 'computer', id },
@@ -95,7 +101,7 @@ export class Fleet {
   async #sendAway({ name, link }: Computer): Promise<void> {
     await link
       .ask({ type: 'leave', how: 'local-disk' })
-      .catch((error: unknown) => this.#log('warn', `${name} does not leave: ${messageOf(error)}`));
+      .catch((error: unknown) => this.#options.log('warn', `${name} does not leave: ${messageOf(error)}`));
   }
 
   /** The computer of an id, if it is connected. */

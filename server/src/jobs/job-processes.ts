@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { endProcess, findByVariable } from '@diskferry/system/process-identity';
+import { cleanUp } from '@diskferry/system/session';
 
 /** In the environment of all that works on a job. */
 const VARIABLE = 'DISKFERRY_JOB';
@@ -14,11 +15,12 @@ export function jobEnvironment(jobId: string): Readonly<Record<string, string>> 
 
 /**
  * Waits until nothing on this machine works on a job any more, whose server was killed: its transfer was told to end by that,
- * but until it has, it holds the disk, and may finish its image.
+ * but until it has, it holds the disk, and may finish its image. What a transfer that was killed itself has left is released.
  */
 export async function endJobProcesses(jobId: string): Promise<void> {
   for (const deadline = Date.now() + GRACE_MS; Date.now() < deadline; await sleep(POLL_MS)) {
     if (findByVariable(VARIABLE, jobId).length === 0) return;
+    await cleanUp().catch(() => {});
   }
   for (const identity of findByVariable(VARIABLE, jobId)) await endProcess(identity);
 }

@@ -137,6 +137,18 @@ export class JobStore {
     return (serverId === undefined ? query : query.where('serverId', '=', serverId)).execute();
   }
 
+  /** Whether a job of that computer waits for its turn, and its time has come. */
+  async isDueFor(computerId: string): Promise<boolean> {
+    const row = await this.#database
+      .selectFrom('jobs')
+      .select('id')
+      .where('computerId', '=', computerId)
+      .where('state', '=', 'queued')
+      .where((is) => is.or([is('startAfter', 'is', null), is('startAfter', '<=', now())]))
+      .executeTakeFirst();
+    return row !== undefined;
+  }
+
   async log(jobId: string, line: string): Promise<void> {
     await this.#database.insertInto('jobLog').values({ jobId, at: now(), line }).execute();
   }

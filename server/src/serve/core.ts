@@ -67,7 +67,7 @@ export async function startCore(options: CoreOptions): Promise<ServerCore> {
   const [access, events] = [new Access({ database }), new EventLog(database)];
   const catalog = new Catalog({ database, events, server });
   const registry = await Registry.open(database, events, { inUse: (id) => jobOf(store, id) });
-  const fleet = new Fleet(registry, events, log);
+  const fleet = new Fleet({ registry, events, isWanted: (id) => store.isDueFor(id), log });
   const jobs = new JobEngine({
     store,
     events,

@@ -85,7 +85,7 @@ export async function startTestApi(t: TestContext): Promise<TestApi> {
     jobStore,
     schedules: new Schedules(database, (job) => jobs.submit(job)),
     registry,
-    fleet: new Fleet(registry, events, () => {}),
+    fleet: new Fleet({ registry, events, isWanted: async () => false, log: () => {} }),
     catalog: new Catalog({ database, events, server: 'test' }),
     enrolments: new Enrolments(join(state, 'enrolments')),
     checkDatabase: async () => void (await sql`select 1`.execute(database)),

@@ -51,7 +51,11 @@ for (const state of ['deployed', 'dormant'] as const) {
       onProgress: () => cancelled.abort(CANCELLED),
       log: () => {},
     };
-    const place = { registry, fleet: new Fleet(registry, events, () => {}), runFolder: '/nowhere' };
+    const place = {
+      registry,
+      fleet: new Fleet({ registry, events, isWanted: async () => false, log: () => {} }),
+      runFolder: '/nowhere',
+    };
     const wanted = {
       computerId: job.computerId ?? '',
       afterwards: 'local-disk',
@@ -114,7 +118,11 @@ test('what an administrator says of a computer while a job has it counts', async
     },
     log: (line: string) => lines.push(line),
   };
-  const place = { registry, fleet: new Fleet(registry, events, () => {}), runFolder: '/nowhere' };
+  const place = {
+    registry,
+    fleet: new Fleet({ registry, events, isWanted: async () => false, log: () => {} }),
+    runFolder: '/nowhere',
+  };
   const wanted = { computerId: job.computerId ?? '', afterwards: 'standby', hasSystem: () => true } as const;
   await assert.rejects(
     withComputer(place, work, wanted, () => assert.fail('it is not connected')),
