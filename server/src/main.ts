@@ -4,6 +4,7 @@ import { extendPath } from '@diskferry/system/tools';
 import { TrustError } from '@diskferry/trust/trust-error';
 import manifest from '../package.json' with { type: 'json' };
 import { attachCommand } from './cli/attach-command.ts';
+import { auditCommand } from './cli/audit-command.ts';
 import { backupCommand } from './cli/backup-command.ts';
 import { bootCommand } from './cli/boot-command.ts';
 import { captureCommand } from './cli/capture-command.ts';
@@ -15,6 +16,7 @@ import { deployCommand } from './cli/deploy-command.ts';
 import { detachCommand } from './cli/detach-command.ts';
 import { disksCommand } from './cli/disks-command.ts';
 import { enrolCommand } from './cli/enrol-command.ts';
+import { groupsCommand } from './cli/groups-command.ts';
 import { commandHelp, programHelp } from './cli/help.ts';
 import { abortOnInterrupt } from './cli/interrupt.ts';
 import { eventsCommand } from './cli/events-command.ts';
@@ -28,6 +30,8 @@ import { mediaCommand } from './cli/media-command.ts';
 import { pairCommand } from './cli/pair-command.ts';
 import { print, printJson, printNote } from './cli/output.ts';
 import { pxeCommand } from './cli/pxe-command.ts';
+import { rulesCommand } from './cli/rules-command.ts';
+import { schedulesCommand } from './cli/schedules-command.ts';
 import { serveCommand } from './cli/serve-command.ts';
 import { usersCommand } from './cli/users-command.ts';
 import { verifyCommand } from './cli/verify-command.ts';
@@ -52,11 +56,15 @@ const COMMANDS: readonly CliCommand[] = [
   loginCommand,
   logoutCommand,
   computersCommand,
+  groupsCommand,
+  rulesCommand,
   imagesCommand,
   locationsCommand,
   jobsCommand,
+  schedulesCommand,
   eventsCommand,
   usersCommand,
+  auditCommand,
   mediaCommand,
   pxeCommand,
   cleanupCommand,

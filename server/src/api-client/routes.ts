@@ -1,5 +1,10 @@
 import type { UnlistedFile } from '../catalog/locations.ts';
+import type { AuditEntry } from '../access/audit-log.ts';
+import type { Schedule } from '../jobs/schedules.ts';
+import type { ComputerGroup } from '../registry/groups.ts';
 import type { HistoryEntry } from '../registry/history.ts';
+import type { RegistrationRule } from '../registry/rule-book.ts';
+import type { Enrolment } from '../serve/enrolments.ts';
 import type { ApiShownToken, ApiToken, ApiUser } from '../api/routes/access.ts';
 import type { ApiComputer, ApiComputerDetails, ApiComputerPage } from '../api/routes/computers.ts';
 import type { ApiEvent } from '../api/routes/events.ts';
@@ -40,6 +45,23 @@ export const ROUTES = {
   resumeJob: 'POST /api/v1/jobs/:id/resume',
   cancelJob: 'POST /api/v1/jobs/:id/cancel',
   retryJob: 'POST /api/v1/jobs/:id/retry',
+  schedules: 'GET /api/v1/schedules',
+  addSchedule: 'POST /api/v1/schedules',
+  changeSchedule: 'PATCH /api/v1/schedules/:id',
+  removeSchedule: 'DELETE /api/v1/schedules/:id',
+  groups: 'GET /api/v1/groups',
+  addGroup: 'POST /api/v1/groups',
+  removeGroup: 'DELETE /api/v1/groups/:id',
+  addToGroup: 'POST /api/v1/groups/:id/add',
+  removeFromGroup: 'POST /api/v1/groups/:id/remove',
+  rules: 'GET /api/v1/rules',
+  addRule: 'POST /api/v1/rules',
+  changeRule: 'PATCH /api/v1/rules/:id',
+  removeRule: 'DELETE /api/v1/rules/:id',
+  applyRules: 'POST /api/v1/rules/apply',
+  enrolments: 'GET /api/v1/enrolments',
+  addEnrolment: 'POST /api/v1/enrolments',
+  revokeEnrolment: 'DELETE /api/v1/enrolments/:id',
   users: 'GET /api/v1/users',
   addUser: 'POST /api/v1/users',
   changeUser: 'PATCH /api/v1/users/:id',
@@ -47,6 +69,7 @@ export const ROUTES = {
   tokens: 'GET /api/v1/users/:id/tokens',
   addToken: 'POST /api/v1/users/:id/tokens',
   revokeToken: 'DELETE /api/v1/tokens/:id',
+  audit: 'GET /api/v1/audit',
   events: 'GET /api/v1/events',
   eventStream: 'GET /api/v1/events/stream',
 } as const;
@@ -85,6 +108,23 @@ export interface Answers extends Record<RouteName, unknown> {
   resumeJob: ApiJob;
   cancelJob: ApiJob;
   retryJob: ApiJob;
+  schedules: readonly Schedule[];
+  addSchedule: Schedule;
+  changeSchedule: Schedule;
+  removeSchedule: undefined;
+  groups: readonly ComputerGroup[];
+  addGroup: ComputerGroup;
+  removeGroup: undefined;
+  addToGroup: undefined;
+  removeFromGroup: undefined;
+  rules: readonly RegistrationRule[];
+  addRule: RegistrationRule;
+  changeRule: RegistrationRule;
+  removeRule: undefined;
+  applyRules: { readonly registered: number };
+  enrolments: readonly Pick<Enrolment, 'name' | 'created'>[];
+  addEnrolment: { readonly name: string; readonly secret: string };
+  revokeEnrolment: undefined;
   users: readonly ApiUser[];
   addUser: ApiUser;
   changeUser: ApiUser;
@@ -92,5 +132,6 @@ export interface Answers extends Record<RouteName, unknown> {
   tokens: readonly ApiToken[];
   addToken: ApiShownToken;
   revokeToken: ApiToken;
+  audit: readonly AuditEntry[];
   events: readonly ApiEvent[];
 }

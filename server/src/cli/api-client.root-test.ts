@@ -241,6 +241,49 @@ describe('the command line as a client of a server', { concurrency: 1 }, () => {
     assertEnds(await cli(narrow.text, 'jobs'), 2, /does not take the token/);
   });
 
+  test('groups, rules, schedules, states and the audit log are there from another machine too', async (t) => {
+    const { cli, ask, logIn } = await serve(t);
+    await logIn();
+    const rule = ['rules', 'add', 'desks', 'desk-{number:2}', 'manufacturer=Nobody*', '--group', 'desks'];
+    const nightly = ['schedules', 'add', 'nightly', '0 3 * * *', 'inventory', 'computer=pc1'];
+    const [, made, schedule] = await Promise.all([
+      cli('groups', 'add', 'Lab'),
+      ask(...rule),
+      ask(...nightly, '--zone', 'Europe/Berlin', '--priority=-2'),
+    ]);
+    assert.deepEqual([made.position, made.enabled, made.group], [1, true, 'desks']);
+    assert.deepEqual([schedule.timeZone, schedule.job.priority], ['Europe/Berlin', -2]);
+    for (const [words, code, pattern] of [
+      [['groups', 'join', 'lab', 'pc1'], 0, /^pc1 is in Lab now$/m],
+      [['rules'], 0, /^1 +desks +manufacturer=Nobody\* +desk-\{number:2\} +desks +yes$/m],
+      [['schedules', 'disable', 'nightly'], 0, /nightly: it is off/],
+      [['computers', 'state', 'pc1', 'adopted'], 0, /pc1 is deployed now/],
+    ] as const) {
+      assertEnds(await cli(...words), code, pattern);
+    }
+    const read = [
+      [['groups', 'show', 'Lab'], 0, /^pc1 +deployed +yes$/m],
+      [['groups', 'show', 'other'], 2, /has no group other; it has: Lab/],
+      [['schedules'], 0, /^nightly +0 3 \* \* \* +Europe\/Berlin +inventory pc1 +off$/m],
+      [['schedules', 'add', 'x', '0 99 * * *', 'inventory', 'computer=pc1'], 2, /is no schedule/],
+      [['rules', 'apply'], 0, /^0 computers are registered/],
+      [['computers', 'change', 'pc1', '--tag', 'Spare', '--tag', 'old'], 0, /pc1: tags old, spare/],
+    ] as const;
+    const remove = [
+      [['groups', 'remove', 'lab'], 0, /the group Lab is deleted/],
+      [['rules', 'remove', '1'], 0, /the rule desks is deleted/],
+      [['schedules', 'remove', 'nightly'], 0, /the schedule nightly is deleted/],
+    ] as const;
+    for (const step of [read, remove]) {
+      await Promise.all(
+        step.map(async ([words, code, pattern]) => assertEnds(await cli(...words), code, pattern)),
+      );
+    }
+    assert.deepEqual(await ask('schedules'), []);
+    const log = await cli('audit', '--action', 'computers.change');
+    assertEnds(log, 0, /^AT [^]*^\S+Z +admin \(\S+\) +computers\.change +done +computer/m);
+  });
+
   test('a server that is restarted is waited for; one that is gone is told', async (t) => {
     const place = await serve(t);
     const { server, runFolder, cli, start, logIn, env: client } = place;

@@ -8,14 +8,16 @@ import { listComputers } from '../serve/local-client.ts';
 import type { ManagedComputer } from '../serve/managed-computer.ts';
 import { type Action, type ActionContext, actionCommand } from './action-command.ts';
 import { choiceOption, type CliCommand } from './command.ts';
+import { CHANGE_ACTION, STATE_ACTION } from './computer-changes.ts';
 import { limitOption } from './limit-option.ts';
 import { formatTable, print, printJson, tellDone } from './output.ts';
+import { onlyTag } from './tag-option.ts';
 
 const DEFAULT_LIMIT = 100;
 
 export const computersCommand: CliCommand = actionCommand({
   name: 'computers',
-  summary: 'list the computers that the server knows; register, rename, forget them; list their disks',
+  summary: 'list the computers that the server knows; register, change, forget them; list their disks',
   details:
     'A NAME is that of the list, or an id. A computer that has booted our media for the first time is unregistered, and\n' +
     'named by its serial number, else its UUID, else its network card. "disks" is for the machine of "diskferry serve"\n' +
@@ -28,10 +30,15 @@ export const computersCommand: CliCommand = actionCommand({
       help: 'list: only those with these words in names, notes, serial numbers …',
     },
     { name: 'group', value: 'NAME', help: 'list: only those of a group' },
-    { name: 'tag', value: 'TAG', help: 'list: only those with a tag' },
+    {
+      name: 'tag',
+      value: 'TAG',
+      multiple: true,
+      help: 'list: only those with a tag; change: the tags, all of them ("" for none)',
+    },
     { name: 'limit', value: 'N', help: `list: at most so many (default ${DEFAULT_LIMIT})` },
     { name: 'name', value: 'NEW-NAME', help: 'register: under that name' },
-    { name: 'notes', value: 'TEXT', help: 'register: with these notes' },
+    { name: 'notes', value: 'TEXT', help: 'register, change: the notes' },
   ],
   actions: {
     list: {
@@ -56,6 +63,8 @@ export const computersCommand: CliCommand = actionCommand({
         return tellDone(computer, `${id} is ${computer.name} now`, invocation.flags);
       },
     },
+    change: CHANGE_ACTION,
+    state: STATE_ACTION,
     forget: {
       operands: ['NAME'],
       help: 'forget it and its history',
@@ -82,7 +91,7 @@ async function list({ client, invocation }: ActionContext): Promise<number> {
     state: choiceOption(invocation, 'state', DEPLOYMENT_STATES),
     text: values.get('text'),
     group: values.get('group'),
-    tag: values.get('tag'),
+    tag: onlyTag(invocation),
     limit: limitOption(invocation) ?? DEFAULT_LIMIT,
   };
   const page = await (await client()).call('computers', { query });

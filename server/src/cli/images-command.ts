@@ -6,6 +6,7 @@ import { type CliCommand, choiceOption } from './command.ts';
 import { limitOption } from './limit-option.ts';
 import { formatTable, print, printJson } from './output.ts';
 import { PROGRESS_OPTION } from './progress-option.ts';
+import { onlyTag } from './tag-option.ts';
 import { FORMATS } from './transfer-options.ts';
 import { afterStart, DETACH_OPTION } from './watch-job.ts';
 
@@ -73,10 +74,10 @@ export const imagesCommand: CliCommand = actionCommand({
 });
 
 async function list({ client, invocation }: ActionContext): Promise<number> {
-  const { values, lists, flags } = invocation;
+  const { values, flags } = invocation;
   const query = {
     text: values.get('text'),
-    tag: lists.get('tag')?.[0],
+    tag: onlyTag(invocation),
     state: values.get('state'),
     limit: limitOption(invocation) ?? DEFAULT_LIMIT,
   };

@@ -5,11 +5,13 @@ import type { ApiClient } from '../api-client/api-client.ts';
 import type { RouteName } from '../api-client/routes.ts';
 import { type Action, type ActionContext, actionCommand } from './action-command.ts';
 import { choiceOption, type CliCommand, type Invocation } from './command.ts';
+import { priorityOption, specOf } from './job-spec.ts';
 import { farOf, subjectOf } from './job-words.ts';
 import { followLog, logLine, readLog } from './job-log.ts';
 import { limitOption } from './limit-option.ts';
 import { formatTable, print, printJson, printJsonLine } from './output.ts';
 import { PROGRESS_OPTION } from './progress-option.ts';
+import { timeOption } from './time-option.ts';
 import { afterStart, DETACH_OPTION, endWithJob, tellEnd, watchJob } from './watch-job.ts';
 
 const DEFAULT_LIMIT = 20;
@@ -156,19 +158,12 @@ function change(route: JobChange, help: string): Action {
 
 async function start({ client, words: [kind = '', ...words], invocation }: ActionContext): Promise<number> {
   const { values } = invocation;
-  const priority = values.get('priority');
-  if (priority !== undefined && !/^-?\d{1,4}$/.test(priority)) {
-    throw new UsageError(`--priority takes a whole number, not "${priority}"`);
-  }
-  const startAfter = values.get('at');
-  if (startAfter !== undefined && Number.isNaN(Date.parse(startAfter))) {
-    throw new UsageError(`--at takes a time such as 2027-01-31T03:00:00Z, not "${startAfter}"`);
-  }
+  const startAfter = timeOption(invocation, 'at');
   const body = {
     kind,
-    spec: Object.fromEntries(words.map(readWord)),
-    ...(priority === undefined ? {} : { priority: Number(priority) }),
-    ...(startAfter === undefined ? {} : { startAfter: new Date(startAfter).toISOString() }),
+    spec: specOf(words),
+    priority: priorityOption(invocation),
+    startAfter,
   };
   const api = await client();
   const group = values.get('group');
@@ -193,15 +188,4 @@ async function endWithJobs(api: ApiClient, jobs: readonly ApiJob[], invocation: 
   }
   if (asJson) printJson(ended);
   return ended.every(({ state }) => state === 'succeeded') ? 0 : 1;
-}
-
-/** `verify=true`, `computer=web1`, `sizeBytes=1000`; whatever is no JSON is a text. */
-function readWord(text: string): [string, unknown] {
-  const [, name, value = ''] = /^([A-Za-z]\w*)=(.*)$/s.exec(text) ?? [];
-  if (name === undefined) throw new UsageError(`a word of a job is written NAME=VALUE, not "${text}"`);
-  try {
-    return [name, JSON.parse(value)];
-  } catch {
-    return [name, value];
-  }
 }
