@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict';
-import { statSync, writeFileSync } from 'node:fs';
+import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
+import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { describe, test, type TestContext } from 'node:test';
 import { createAuthority } from '@diskferry/trust/authority';
+import { enrolmentsOf } from '../serve/serve.ts';
 import { serveComputer, type ServedComputer, startAgain } from '../serve/testing/served-computer.ts';
 import { startOnTerminal } from '../testing/cli-terminal.ts';
 import { type CliProcess, type CliResult, runCli, startCli } from '../testing/cli-process.ts';
@@ -241,16 +243,21 @@ describe('the command line as a client of a server', { concurrency: 1 }, () => {
     assertEnds(await cli(narrow.text, 'jobs'), 2, /does not take the token/);
   });
 
-  test('groups, rules, schedules, states and the audit log are there from another machine too', async (t) => {
-    const { cli, ask, logIn } = await serve(t);
+  test('groups, rules, schedules, enrolments, states and the audit log are there from another machine too', async (t) => {
+    const { bench, server, stateFolder, cli, ask, logIn } = await serve(t);
     await logIn();
     const rule = ['rules', 'add', 'desks', 'desk-{number:2}', 'manufacturer=Nobody*', '--group', 'desks'];
     const nightly = ['schedules', 'add', 'nightly', '0 3 * * *', 'inventory', 'computer=pc1'];
-    const [, made, schedule] = await Promise.all([
+    const [, made, schedule, site] = await Promise.all([
       cli('groups', 'add', 'Lab'),
       ask(...rule),
       ask(...nightly, '--zone', 'Europe/Berlin', '--priority=-2'),
+      ask('enrol', 'site', '--folder', join(bench.folder, 'media')),
     ]);
+    assert.equal(readFileSync(site.ca, 'utf8'), readFileSync(server.authorityFile, 'utf8'));
+    const secret = readFileSync(site.enrolment, 'utf8').trim();
+    assert.equal(enrolmentsOf(stateFolder).admit(secret)?.name, 'site');
+    assert.equal(site.server, `${hostname()}:${server.port}`);
     assert.deepEqual([made.position, made.enabled, made.group], [1, true, 'desks']);
     assert.deepEqual([schedule.timeZone, schedule.job.priority], ['Europe/Berlin', -2]);
     for (const [words, code, pattern] of [
@@ -266,11 +273,13 @@ describe('the command line as a client of a server', { concurrency: 1 }, () => {
       [['groups', 'show', 'other'], 2, /has no group other; it has: Lab/],
       [['schedules'], 0, /^nightly +0 3 \* \* \* +Europe\/Berlin +inventory pc1 +off$/m],
       [['schedules', 'add', 'x', '0 99 * * *', 'inventory', 'computer=pc1'], 2, /is no schedule/],
+      [['enrol'], 0, /^site +2\S+Z$/m],
       [['rules', 'apply'], 0, /^0 computers are registered/],
       [['computers', 'change', 'pc1', '--tag', 'Spare', '--tag', 'old'], 0, /pc1: tags old, spare/],
     ] as const;
     const remove = [
       [['groups', 'remove', 'lab'], 0, /the group Lab is deleted/],
+      [['enrol', 'site', '--revoke'], 0, /site is revoked/],
       [['rules', 'remove', '1'], 0, /the rule desks is deleted/],
       [['schedules', 'remove', 'nightly'], 0, /the schedule nightly is deleted/],
     ] as const;
@@ -280,6 +289,7 @@ describe('the command line as a client of a server', { concurrency: 1 }, () => {
       );
     }
     assert.deepEqual(await ask('schedules'), []);
+    assert.equal(enrolmentsOf(stateFolder).admit(secret), undefined);
     const log = await cli('audit', '--action', 'computers.change');
     assertEnds(log, 0, /^AT [^]*^\S+Z +admin \(\S+\) +computers\.change +done +computer/m);
   });
