@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { PERMISSIONS, ROLES, type Action, type Role } from '../access/permissions.ts';
 import { inventoryOf } from '../serve/testing/scripted-client.ts';
 import type { ApiRoute } from './api.ts';
@@ -270,6 +271,22 @@ test('a job is started for all computers of a group, and by the clock', async (t
   const strange = { name: 'x', cron: '0 3 * * *', job: { ...job, kind: 'strange' } };
   assert.equal((await ask('POST', '/api/v1/schedules', { body: strange })).json.code, 'JOB_KIND');
   assert.equal((await ask('DELETE', `/api/v1/schedules/${made.json.id}`)).status, 204);
+  const each = { name: 'each', cron: '* * * * * *', job: { ...job, group: 'lab' } };
+  const missing = { ...each, job: { ...job, group: 'nobody' } };
+  assert.equal((await ask('POST', '/api/v1/schedules', { body: missing })).json.code, 'GROUP_MISSING');
+  const { json: hourly } = await ask('POST', '/api/v1/schedules', { body: each });
+  assert.equal(hourly.job.group, 'lab');
+  const byTheClock = async (): Promise<string[]> => {
+    await services.schedules.look();
+    const { json: jobs } = await ask('GET', '/api/v1/jobs');
+    return jobs
+      .filter(({ createdBy }: { createdBy: string }) => createdBy === 'schedule each')
+      .map(({ spec }: { spec: { computer: string } }) => spec.computer);
+  };
+  for (const deadline = Date.now() + 30_000; (await byTheClock()).length === 0; await sleep(100))
+    assert.ok(Date.now() < deadline, 'the schedule has started nothing');
+  await ask('DELETE', `/api/v1/schedules/${hourly.id}`);
+  assert.deepEqual(new Set(await byTheClock()), new Set(ids));
   assert.deepEqual((await ask('GET', '/api/v1/schedules')).json, []);
 });
 

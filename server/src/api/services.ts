@@ -3,6 +3,7 @@ import type { AuditLog } from '../access/audit-log.ts';
 import type { Catalog } from '../catalog/catalog.ts';
 import type { EventLog } from '../events/event-log.ts';
 import type { Fleet } from '../fleet/fleet.ts';
+import type { JobDesk } from '../jobs/job-desk.ts';
 import type { JobEngine } from '../jobs/job-engine.ts';
 import type { JobStore } from '../jobs/job-store.ts';
 import type { Schedules } from '../jobs/schedules.ts';
@@ -18,6 +19,7 @@ export interface Services {
   readonly audit: AuditLog;
   readonly events: EventLog;
   readonly jobs: JobEngine;
+  readonly jobDesk: JobDesk;
   readonly jobStore: JobStore;
   readonly schedules: Schedules;
   readonly registry: Registry;

@@ -9,7 +9,7 @@ export function scheduleCells(schedule: Schedule): string[] {
     name,
     cron,
     timeZone,
-    [job.kind, subjectOf(job)].join(' ').trim(),
+    [job.kind, subjectOf(job), ...(job.group === undefined ? [] : [`for ${job.group}`])].join(' ').trim(),
     `${nextOf(schedule) ?? 'never'}${trouble}`,
   ];
 }
@@ -37,6 +37,7 @@ export function scheduleDetails(schedule: Schedule): [string, string][] {
       word,
       typeof value === 'string' ? value : JSON.stringify(value),
     ]),
+    ['for each of', job.group],
     ['priority', job.priority === undefined ? undefined : String(job.priority)],
     ['last', lastAt],
     ['next', nextOf(schedule) ?? 'never'],

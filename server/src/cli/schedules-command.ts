@@ -16,6 +16,7 @@ export const schedulesCommand: CliCommand = actionCommand({
     'diskferry schedules add nightly "0 3 * * *" capture computer=web1 disk=sda image=web --zone Europe/Berlin',
   options: [
     { name: 'zone', value: 'ZONE', help: 'add: the time zone of CRON, such as Europe/Berlin (default UTC)' },
+    { name: 'group', value: 'NAME', help: 'add: for each computer of a group, instead of computer=…' },
     { name: 'priority', value: 'N', help: 'add: that of its jobs; larger ones come first (default 0)' },
   ],
   actions: {
@@ -24,7 +25,7 @@ export const schedulesCommand: CliCommand = actionCommand({
     add: {
       operands: ['NAME', 'CRON', 'KIND', '[WORD=VALUE]...'],
       help: 'start a job at these times',
-      options: ['zone', 'priority'],
+      options: ['zone', 'group', 'priority'],
       run: add,
     },
     enable: turn(true, 'start its jobs again'),
@@ -53,7 +54,12 @@ async function add({
   words: [name, cron, kind, ...words],
   invocation,
 }: ActionContext): Promise<number> {
-  const job = { kind, spec: specOf(words), priority: priorityOption(invocation) };
+  const job = {
+    kind,
+    spec: specOf(words),
+    group: invocation.values.get('group'),
+    priority: priorityOption(invocation),
+  };
   const body = { name, cron, timeZone: invocation.values.get('zone'), job };
   const schedule = await (await client()).call('addSchedule', { body });
   return tellDone(schedule, `${schedule.name}: ${whenNext(schedule)}`, invocation.flags);

@@ -4,11 +4,11 @@ import type { Database } from '../database/database.ts';
 import { newId, now } from '../database/rows.ts';
 import { isUniqueViolation } from '../database/unique-violation.ts';
 import { RefusedError } from '../refused-error.ts';
-import type { NewJob } from './job.ts';
+import type { NewJobs } from './job-desk.ts';
 import type { ScheduleRow } from './tables.ts';
 
 /** What is submitted whenever its time has come. */
-export type ScheduledJob = Pick<NewJob, 'kind' | 'spec' | 'priority' | 'maxAttempts'>;
+export type ScheduledJob = Pick<NewJobs, 'kind' | 'spec' | 'group' | 'priority' | 'maxAttempts'>;
 
 /** A job that is submitted again and again. */
 export interface Schedule {
@@ -38,10 +38,10 @@ export interface NewSchedule {
 /** Jobs by the clock. Several servers may look: each time is taken by one of them. */
 export class Schedules {
   readonly #database: Database;
-  readonly #submit: (job: NewJob) => Promise<unknown>;
+  readonly #submit: (jobs: NewJobs) => Promise<unknown>;
 
-  /** @param submit as `JobEngine.submit` */
-  constructor(database: Database, submit: (job: NewJob) => Promise<unknown>) {
+  /** @param submit as `JobDesk.submit` */
+  constructor(database: Database, submit: (jobs: NewJobs) => Promise<unknown>) {
     this.#database = database;
     this.#submit = submit;
   }

@@ -13,6 +13,7 @@ import { Catalog } from '../catalog/catalog.ts';
 import { openDatabase } from '../database/database.ts';
 import { EventLog } from '../events/event-log.ts';
 import { Fleet } from '../fleet/fleet.ts';
+import { JobDesk } from '../jobs/job-desk.ts';
 import { JobEngine, type JobRunner } from '../jobs/job-engine.ts';
 import type { JobQueue } from '../jobs/job-queue.ts';
 import { JobStore } from '../jobs/job-store.ts';
@@ -87,7 +88,8 @@ export async function startCore(options: CoreOptions): Promise<ServerCore> {
     host: hostname(),
     log: (line) => log('error', line),
   });
-  const schedules = new Schedules(database, (job) => jobs.submit(job));
+  const jobDesk = new JobDesk(jobs, registry);
+  const schedules = new Schedules(database, (job) => jobDesk.submit(job));
   try {
     const firstToken = await access.firstStart();
     await catalog.recover();
@@ -98,6 +100,7 @@ export async function startCore(options: CoreOptions): Promise<ServerCore> {
       audit: new AuditLog(database),
       events,
       jobs,
+      jobDesk,
       jobStore: store,
       schedules,
       registry,

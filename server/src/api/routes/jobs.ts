@@ -45,7 +45,7 @@ export type ApiJob = Static<typeof JOB>;
 export type ApiLogLine = Static<typeof LOG_LINE>;
 
 /** Work: started, watched, paused, cancelled, begun again. */
-export function addJobRoutes(app: Router, { jobs, jobStore, registry }: Services): void {
+export function addJobRoutes(app: Router, { jobs, jobDesk, jobStore }: Services): void {
   app.get(
     '/api/v1/jobs',
     {
@@ -113,18 +113,8 @@ export function addJobRoutes(app: Router, { jobs, jobStore, registry }: Services
         response: { 201: Type.Array(JOB), '4xx': PROBLEM },
       },
     },
-    async ({ body: { group, spec, ...wishes }, caller }, reply) => {
-      const createdBy = caller.principal.userName;
-      const wanted = (await registry.groupMembers(group)).map((computer) => ({
-        ...wishes,
-        createdBy,
-        spec: { ...spec, computer },
-      }));
-      for (const job of wanted) await jobs.check(job);
-      const started = [];
-      for (const job of wanted) started.push(await jobs.submit(job));
-      return reply.status(201).send(started);
-    },
+    async ({ body, caller }, reply) =>
+      reply.status(201).send(await jobDesk.submit({ ...body, createdBy: caller.principal.userName })),
   );
 
   app.get(

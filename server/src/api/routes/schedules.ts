@@ -16,6 +16,9 @@ const SCHEDULE_WORDS = {
     {
       kind: Type.String({ maxLength: 64 }),
       spec: Type.Record(Type.String(), Type.Unknown()),
+      group: Type.Optional(
+        Type.String({ maxLength: 64, description: 'one for each computer of this group; id or name' }),
+      ),
       priority: Type.Optional(Type.Integer({ minimum: -1000, maximum: 1000 })),
       maxAttempts: Type.Optional(Type.Integer({ minimum: 1, maximum: 100 })),
     },
@@ -34,7 +37,7 @@ const SCHEDULE = Type.Object({
 });
 
 /** Jobs by the clock. */
-export function addScheduleRoutes(app: Router, { schedules, jobs }: Services): void {
+export function addScheduleRoutes(app: Router, { schedules, jobDesk }: Services): void {
   app.get(
     '/api/v1/schedules',
     {
@@ -55,7 +58,7 @@ export function addScheduleRoutes(app: Router, { schedules, jobs }: Services): v
       },
     },
     async ({ body }, reply) => {
-      await jobs.check(body.job);
+      await jobDesk.check(body.job);
       return reply.status(201).send(await schedules.add(body));
     },
   );

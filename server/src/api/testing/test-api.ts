@@ -12,6 +12,7 @@ import type { Database } from '../../database/database.ts';
 import { openSqlite } from '../../database/testing/each-database.ts';
 import { EventLog } from '../../events/event-log.ts';
 import { Fleet } from '../../fleet/fleet.ts';
+import { JobDesk } from '../../jobs/job-desk.ts';
 import { JobEngine, type JobRunner } from '../../jobs/job-engine.ts';
 import { JobStore } from '../../jobs/job-store.ts';
 import { Schedules } from '../../jobs/schedules.ts';
@@ -75,6 +76,7 @@ export async function startTestApi(t: TestContext): Promise<TestApi> {
   });
   await jobs.start();
   const registry = await Registry.open(database, events);
+  const jobDesk = new JobDesk(jobs, registry);
   const state = mkdtempSync(join(tmpdir(), 'diskferry-api-'));
   const services: Services = {
     version: '1.2.3',
@@ -82,8 +84,9 @@ export async function startTestApi(t: TestContext): Promise<TestApi> {
     audit: new AuditLog(database),
     events,
     jobs,
+    jobDesk,
     jobStore,
-    schedules: new Schedules(database, (job) => jobs.submit(job)),
+    schedules: new Schedules(database, (job) => jobDesk.submit(job)),
     registry,
     fleet: new Fleet({ registry, events, isWanted: async () => false, log: () => {} }),
     catalog: new Catalog({ database, events, server: 'test' }),
