@@ -1,4 +1,5 @@
 import { type RunResult, run } from '@diskferry/system/run';
+import { NO_LOGIN } from '@diskferry/server/testing/cli-process';
 import { COMMAND_LINE } from './artefacts.ts';
 import type { BootedClient } from './booted-client.ts';
 
@@ -16,7 +17,8 @@ export interface DiskferryOptions {
 
 /** Runs the command line as a process of its own, as a user would. */
 export async function diskferry(words: readonly string[], options: DiskferryOptions): Promise<RunResult> {
-  return run([process.execPath, COMMAND_LINE, ...words], options);
+  const env = { ...NO_LOGIN, ...options.env };
+  return run([process.execPath, COMMAND_LINE, ...words], { ...options, env });
 }
 
 /** What `diskferry capture --json` prints, as far as tests read it. */

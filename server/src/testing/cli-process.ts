@@ -7,6 +7,9 @@ const MAIN = join(import.meta.dirname, '../../bin/diskferry.js');
 /** Far more than any test needs; a test that waits so long has failed. */
 const BOUND_MS = 120_000;
 
+/** Whoever runs the tests may be logged in to a server of his own. */
+export const NO_LOGIN = { XDG_CONFIG_HOME: '/nowhere', DISKFERRY_SERVER: '' };
+
 export interface CliResult {
   readonly exitCode: number | null;
   readonly signal: NodeJS.Signals | null;
@@ -49,7 +52,7 @@ export function startCli(
   const child = spawn(program, args, {
     stdio: ['ignore', 'pipe', 'pipe'],
     detached: true,
-    env: { ...process.env, ...env },
+    env: { ...process.env, ...NO_LOGIN, ...env },
     ...(uid === undefined ? {} : { uid }),
   });
   const { pid } = child;
