@@ -83,7 +83,7 @@ async function enrol(keeper: EnrolmentKeeper, name: string, { values, flags }: I
   return tellDone(
     { name, server, ...files },
     `${name} is enrolled; whoever has the secret or a medium with it can connect a computer. Make media with:\n` +
-      `  npm run boot-image -- --server ${server} --ca ${files.ca} --enrolment ${files.enrolment}`,
+      `  diskferry media customize dist/diskferry.iso ${name}.iso --server ${server} --ca ${files.ca} --enrolment ${files.enrolment}`,
     flags,
   );
 }
