@@ -8,7 +8,7 @@ import { hasTarget } from './device-mapper.ts';
 import { type LuksHeader, MOST_HEADER_BYTES, parseLuksHeader } from './luks-header.ts';
 import { findKeySlot, formatVolume } from './luks-tools.ts';
 
-// Opening takes dm-crypt, which this kernel may lack: see qemu-tests/src/volumes.qemu-test.ts.
+// Opening takes dm-crypt, which this kernel may lack: see qemu-tests/src/debian-guest/volumes.qemu-test.ts.
 
 const MIB = 1024 * 1024;
 const PASSPHRASE = 'correct horse';

@@ -1,5 +1,5 @@
 import { test } from 'node:test';
-import { runInDebianGuest } from './debian-guest/run-in-guest.ts';
+import { runInDebianGuest } from './run-in-guest.ts';
 
 test('encrypted volumes, mirrors and thin pools are copied as files on a kernel that has device-mapper and md', (context) =>
   runInDebianGuest('volumes', /the volumes work/, context));
