@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
 import { after, before, describe, test, type TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { DiskferryError } from '@diskferry/system/errors';
@@ -15,6 +16,7 @@ import {
   type JobWork,
 } from './job-engine.ts';
 import type { JobQueue, QueueLimits } from './job-queue.ts';
+import { jobEnvironment } from './job-processes.ts';
 import { hasEnded } from './job-states.ts';
 import { JobStore } from './job-store.ts';
 import { LocalQueue } from './local-queue.ts';
@@ -295,6 +297,34 @@ for (const [name, openPlace] of Object.entries(PLACES)) {
     });
   });
 }
+
+test('a server that waits for the end of what its predecessor began says that it lives, and can be ended', async (t) => {
+  const database = await openSqlite(t);
+  const [store, events] = [new JobStore(database), new EventLog(database)];
+  const { id } = await store.add(job('left'));
+  await store.start(id, { serverId: 'one' }, 1);
+  const left = spawn('sleep', ['600'], { env: { ...process.env, ...jobEnvironment(id) }, stdio: 'ignore' });
+  t.after(() => left.kill('SIGKILL'));
+  const engine = new JobEngine({
+    store,
+    events,
+    queue: new LocalQueue({ atOnce: 1, atOncePerLink: 1 }),
+    runners: { work: new TestRunner() },
+    serverId: 'one',
+    host: 'test',
+    log: () => {},
+  });
+  const starting = assert.rejects(engine.start(), { name: 'AbortError' });
+  const signs = new Set<string>();
+  await until(async () => {
+    for (const { seenAt } of await database.selectFrom('servers').selectAll().execute()) signs.add(seenAt);
+    return signs.size > 2;
+  });
+  assert.equal((await store.get(id)).state, 'running');
+  await engine.stop();
+  await starting;
+  assert.deepEqual([(await store.get(id)).state, left.exitCode], ['running', null]);
+});
 
 test('servers that share a queue do each job once, and take over from one that died', async (t) => {
   const place = await (PLACES['PostgreSQL with pg-boss'] as (t: TestContext) => Promise<Place>)(t);

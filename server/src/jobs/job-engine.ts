@@ -68,7 +68,7 @@ export class JobEngine {
   readonly #options: JobEngineOptions;
   readonly #running = new Map<string, AbortController>();
   readonly #stopped = new AbortController();
-  #beats: Promise<void> | undefined;
+  readonly #loops: Promise<void>[] = [];
 
   constructor(options: JobEngineOptions) {
     this.#options = options;
@@ -81,10 +81,12 @@ export class JobEngine {
   async start(): Promise<void> {
     const { store, queue, serverId, host } = this.#options;
     await store.seen(serverId, host);
+    // Beside all else: to recover a job may take longer than a server may be silent.
+    this.#loops.push(this.#repeat(() => store.seen(serverId, host)));
     await queue.start((id) => this.#take(id));
     for (const row of await store.inState('running', serverId)) await this.#recover(row);
     for (const row of await store.inState('queued')) await queue.push(row);
-    this.#beats = this.#beat();
+    this.#loops.push(this.#repeat(() => this.#look()));
   }
 
   /**
@@ -152,7 +154,7 @@ export class JobEngine {
   /** Ends the work under way; it goes on after the next start. */
   async stop(): Promise<void> {
     this.#stopped.abort();
-    await this.#beats;
+    await Promise.all(this.#loops);
     for (const controller of this.#running.values()) controller.abort(SERVER_ENDS);
     await this.#options.queue.stop();
   }
@@ -224,7 +226,7 @@ export class JobEngine {
   /** A job whose server, or whose database, died in the middle of it. */
   async #recover(row: JobRow): Promise<void> {
     const { store, queue, runners } = this.#options;
-    await endJobProcesses(row.id);
+    await endJobProcesses(row.id, this.#stopped.signal);
     await runners[row.kind]?.recover?.(jobOf(row));
     await store.log(row.id, 'the server or its database died while it worked on this job');
     if (row.cancelRequested === 1) {
@@ -240,22 +242,26 @@ export class JobEngine {
     }
   }
 
-  /** Says that this server lives, ends what others want to be cancelled, and takes over from servers that died. */
-  async #beat(): Promise<void> {
-    const { store, serverId, host, log, deadAfterMs = DEAD_AFTER_MS } = this.#options;
+  /** Ends what others want to be cancelled, and takes over from servers that died. */
+  async #look(): Promise<void> {
+    const { store, serverId, deadAfterMs = DEAD_AFTER_MS } = this.#options;
+    for (const row of await store.inState('running', serverId)) {
+      const work = this.#running.get(row.id);
+      if (work === undefined) await this.#recover(row);
+      else if (row.cancelRequested === 1) work.abort(CANCELLED);
+    }
+    const dead = new Date(Date.now() - deadAfterMs).toISOString();
+    for (const row of await store.abandonedSince(dead)) await this.#recover(row);
+  }
+
+  /** Until the server ends; what fails is logged, and tried again. */
+  async #repeat(work: () => Promise<void>): Promise<void> {
     const { signal } = this.#stopped;
     while (!signal.aborted) {
       try {
-        await store.seen(serverId, host);
-        for (const row of await store.inState('running', serverId)) {
-          const work = this.#running.get(row.id);
-          if (work === undefined) await this.#recover(row);
-          else if (row.cancelRequested === 1) work.abort(CANCELLED);
-        }
-        const dead = new Date(Date.now() - deadAfterMs).toISOString();
-        for (const row of await store.abandonedSince(dead)) await this.#recover(row);
+        await work();
       } catch (error) {
-        log(`the database does not answer: ${messageOf(error)}`);
+        if (!signal.aborted) this.#options.log(`jobs are not looked after: ${messageOf(error)}`);
       }
       await sleep(BEAT_MS, undefined, { signal }).catch(() => {});
     }

@@ -22,7 +22,7 @@ test('what works on a job is waited for, with all that it has started; other job
   });
   const closed = once(mine, 'close');
   await once(mine, 'exit');
-  await endJobProcesses('job-1');
+  await endJobProcesses('job-1', new AbortController().signal);
   await closed;
   assert.equal(said, 'started\ngiven back\n');
   assert.equal(other.exitCode, null);
