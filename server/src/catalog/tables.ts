@@ -36,7 +36,8 @@ export interface ImageNameRow {
  * `importing`: its file is being made, or read for the first time; `ready`: it has passed its check; `damaged`,
  * `missing`: it did once; `deleting`: its file is being removed, also after an import that came to nothing.
  */
-export type ImageState = 'importing' | 'ready' | 'damaged' | 'missing' | 'deleting';
+export const IMAGE_STATES = ['importing', 'ready', 'damaged', 'missing', 'deleting'] as const;
+export type ImageState = (typeof IMAGE_STATES)[number];
 
 /**
  * `made`: by a job of this server, at the path that was reserved; `copied`: from another file; `adopted`: the file was in

@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { UsageError } from '@diskferry/system/errors';
 import type { ApiClient } from '../api-client/api-client.ts';
 import type { ApiJob } from '../api/routes/jobs.ts';
+import { AFTERWARDS } from '../jobs/afterwards.ts';
 import { RefusedError } from '../refused-error.ts';
 import { askYes, canAsk } from './ask-yes.ts';
 import { type CliOption, choiceOption, type Invocation, secondsOption } from './command.ts';
@@ -20,7 +21,6 @@ const LOCATION_OPTION: CliOption = {
   value: 'NAME',
   help: 'server: the location that gets the image (default: the only one)',
 };
-const AFTERWARDS = ['local-disk', 'power-off', 'standby'] as const;
 const AFTERWARDS_OPTION: CliOption = {
   name: 'afterwards',
   value: 'WHAT',

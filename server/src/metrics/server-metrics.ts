@@ -1,4 +1,5 @@
 import { collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import { IMAGE_STATES } from '../catalog/tables.ts';
 import type { Database } from '../database/database.ts';
 import { JOB_STATES } from '../jobs/job-states.ts';
 import { DEPLOYMENT_STATES } from '../registry/states/deployment-state.ts';
@@ -26,7 +27,6 @@ export interface ServerMetrics {
 
 /** In seconds: lists take some ms, and uploads of nothing large are made here. */
 const BUCKETS = [0.005, 0.02, 0.05, 0.1, 0.5, 1, 5];
-const IMAGE_STATES = ['importing', 'ready', 'damaged', 'missing', 'deleting'];
 
 export function serverMetrics({ database, connectedComputers }: ServerMetricsOptions): ServerMetrics {
   const registry = new Registry();

@@ -1,7 +1,7 @@
 import { type Static, Type } from 'typebox';
+import { AFTERWARDS } from '../afterwards.ts';
 import type { JobRunner, JobWork } from '../job-engine.ts';
 import {
-  AFTERWARDS,
   chooseDisk,
   computerFacts,
   releaseComputer,

@@ -6,12 +6,9 @@ import { type Fleet, linkOf } from '../../fleet/fleet.ts';
 import type { Registry } from '../../registry/registry.ts';
 import type { StateChange } from '../../registry/change-state.ts';
 import { StateError } from '../../registry/states/deployment-state.ts';
+import type { Afterwards } from '../afterwards.ts';
 import type { Job } from '../job.ts';
 import type { JobFacts, JobWork } from '../job-engine.ts';
-
-/** What a computer does when the work on it is done. */
-export const AFTERWARDS = ['local-disk', 'power-off', 'standby'] as const;
-export type Afterwards = (typeof AFTERWARDS)[number];
 
 export interface ComputerWorkOptions {
   readonly registry: Registry;

@@ -1,9 +1,9 @@
 import { type Static, Type } from 'typebox';
 import { titleOf } from '../../catalog/image.ts';
+import { AFTERWARDS } from '../afterwards.ts';
 import type { JobRunner, JobWork, WorkProgress } from '../job-engine.ts';
 import {
   actorOf,
-  AFTERWARDS,
   chooseDisk,
   computerFacts,
   releaseComputer,

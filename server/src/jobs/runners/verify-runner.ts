@@ -4,9 +4,9 @@ import { type Static, Type } from 'typebox';
 import { type Image, titleOf } from '../../catalog/image.ts';
 import { type DiskComparison } from '../../transfer/compare-disks.ts';
 import { sentenceOf } from '../../transfer/verification.ts';
+import { AFTERWARDS } from '../afterwards.ts';
 import type { JobFacts, JobRunner, JobWork } from '../job-engine.ts';
 import {
-  AFTERWARDS,
   chooseDisk,
   computerFacts,
   releaseComputer,
