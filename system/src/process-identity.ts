@@ -63,12 +63,21 @@ export async function endProcess(identity: ProcessIdentity): Promise<boolean> {
     ['SIGTERM', TERMINATION_GRACE_MS],
     ['SIGKILL', KILL_GRACE_MS],
   ] as const) {
-    if (!isRunning(identity)) return true;
-    process.kill(identity.pid, signal);
+    if (!isRunning(identity) || !send(identity.pid, signal)) return true;
     for (let waited = 0; waited < graceMs; waited += POLL_MS) {
       if (!isRunning(identity)) return true;
       await sleep(POLL_MS);
     }
   }
   return !isRunning(identity);
+}
+
+/** Returns false where the process has ended since it was looked at. */
+function send(pid: number, signal: NodeJS.Signals): boolean {
+  try {
+    return process.kill(pid, signal);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ESRCH') return false;
+    throw error;
+  }
 }
