@@ -100,6 +100,19 @@ test('a killed process leaves a session that the clean-up releases, a living one
   assert.deepEqual(listSessions(), []);
 });
 
+test('two processes that release the same abandoned session at the same moment both come to its end', async () => {
+  const path = scratchFile('twice');
+  const holder = await startHolder(path);
+  await holder.kill();
+  const [first, second] = [listSessions()[0], listSessions()[0]];
+  assert.ok(first && second);
+  assert.equal(first.id, second.id);
+  await Promise.all([first[Symbol.asyncDispose](), second[Symbol.asyncDispose]()]);
+  await second[Symbol.asyncDispose]();
+  assert.ok(!existsSync(path));
+  assert.deepEqual(listSessions(), []);
+});
+
 test('a journal cut in the middle of its last line is still cleaned', async () => {
   const path = scratchFile('cut');
   const holder = await startHolder(path);

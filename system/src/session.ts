@@ -73,7 +73,12 @@ export class Session implements AsyncDisposable {
     // Already given back: a process may report its end after the session has ended it, and its journal is gone then.
     if (index < 0) return;
     this.#held.splice(index, 1);
-    this.#write({ drop: resource });
+    try {
+      this.#write({ drop: resource });
+    } catch (error) {
+      // Another process has released the same abandoned session meanwhile, and its journal is gone with it.
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    }
   }
 
   /** Gives one resource back now. */
