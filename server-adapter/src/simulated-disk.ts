@@ -30,7 +30,9 @@ export type DiskSource =
       readonly segments?: readonly ByteRange[];
     };
 
-export type ImageFormat = 'qcow2' | 'raw' | 'vmdk' | 'vhdx' | 'vdi';
+/** Formats of virtual disk files, as QEMU calls them. */
+export const IMAGE_FORMATS = ['qcow2', 'raw', 'vmdk', 'vhdx', 'vdi'] as const;
+export type ImageFormat = (typeof IMAGE_FORMATS)[number];
 
 /**
  * What may happen to the bytes:

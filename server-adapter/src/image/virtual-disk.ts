@@ -1,8 +1,8 @@
 import { run, runJson } from '@diskferry/system/run';
-import type { ImageFormat } from '../simulated-disk.ts';
+import { IMAGE_FORMATS, type ImageFormat } from '../simulated-disk.ts';
 import { explainImageFailure, explainTooLarge, ImageError, refuseUnlessFile } from './image-error.ts';
 
-const FORMATS: ReadonlySet<string> = new Set<ImageFormat>(['qcow2', 'raw', 'vmdk', 'vhdx', 'vdi']);
+const FORMATS: ReadonlySet<string> = new Set(IMAGE_FORMATS);
 
 export interface ImageInfo {
   readonly format: ImageFormat;

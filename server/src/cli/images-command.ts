@@ -1,3 +1,4 @@
+import { IMAGE_FORMATS } from '@diskferry/server-adapter/simulated-disk';
 import { formatBytes } from '@diskferry/system/units';
 import { findImage, findLocation, findOnlyImage } from '../api-client/find-image.ts';
 import type { ApiImage } from '../api/routes/images.ts';
@@ -7,7 +8,6 @@ import { limitOption } from './limit-option.ts';
 import { formatTable, print, printJson } from './output.ts';
 import { PROGRESS_OPTION } from './progress-option.ts';
 import { onlyTag } from './tag-option.ts';
-import { FORMATS } from './transfer-options.ts';
 import { afterStart, DETACH_OPTION } from './watch-job.ts';
 
 const DEFAULT_LIMIT = 100;
@@ -31,7 +31,7 @@ export const imagesCommand: CliCommand = actionCommand({
     { name: 'name', value: 'NAME', help: 'change: call it otherwise' },
     { name: 'notes', value: 'TEXT', help: 'change: the notes' },
     { name: 'to', value: 'LOCATION', help: 'import: copy the file there; without it, it stays where it is' },
-    { name: 'format', value: 'NAME', help: `import: ${FORMATS.join(', ')}; found out by default` },
+    { name: 'format', value: 'NAME', help: `import: ${IMAGE_FORMATS.join(', ')}; found out by default` },
     DETACH_OPTION,
     PROGRESS_OPTION,
   ],
@@ -194,7 +194,7 @@ async function importFile({
     location: (await findLocation(api, from)).id,
     file,
     to: to === undefined ? undefined : (await findLocation(api, to)).id,
-    format: choiceOption(invocation, 'format', FORMATS),
+    format: choiceOption(invocation, 'format', IMAGE_FORMATS),
   };
   return afterStart(api, await api.call('startJob', { body: { kind: 'import-image', spec } }), invocation);
 }

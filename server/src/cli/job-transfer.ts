@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs';
+import { IMAGE_FORMATS } from '@diskferry/server-adapter/simulated-disk';
 import { UsageError } from '@diskferry/system/errors';
 import type { ApiClient } from '../api-client/api-client.ts';
 import type { ApiJob } from '../api/routes/jobs.ts';
@@ -9,7 +10,7 @@ import { type CliOption, choiceOption, type Invocation, secondsOption } from './
 import type { ComputerWord } from './job-operands.ts';
 import { printNote } from './output.ts';
 import { findClient, openClient, SERVER_OPTION } from './server-option.ts';
-import { FORMATS, wishesOf } from './transfer-options.ts';
+import { wishesOf } from './transfer-options.ts';
 import { afterStart, DETACH_OPTION, tellEnd, watchJob } from './watch-job.ts';
 
 const ALONE_OPTION: CliOption = {
@@ -184,7 +185,10 @@ function start(client: ApiClient, kind: string, spec: object): Promise<ApiJob> {
 }
 
 function newImageWords(invocation: Invocation): object {
-  return { format: choiceOption(invocation, 'format', FORMATS), location: invocation.values.get('location') };
+  return {
+    format: choiceOption(invocation, 'format', IMAGE_FORMATS),
+    location: invocation.values.get('location'),
+  };
 }
 
 function computerWords(invocation: Invocation): object {

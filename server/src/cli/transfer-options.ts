@@ -1,4 +1,4 @@
-import type { ImageFormat } from '@diskferry/server-adapter/simulated-disk';
+import { IMAGE_FORMATS, type ImageFormat } from '@diskferry/server-adapter/simulated-disk';
 import { UsageError } from '@diskferry/system/errors';
 import { parseBytes } from '@diskferry/system/units';
 import { extname } from 'node:path';
@@ -11,7 +11,6 @@ import { PASSPHRASE_OPTION, passphraseOption } from './passphrase-option.ts';
 import { PROGRESS_OPTION } from './progress-option.ts';
 import { RECONNECT_OPTION } from './reconnect-option.ts';
 
-export const FORMATS = ['qcow2', 'raw', 'vmdk', 'vhdx', 'vdi'] as const satisfies readonly ImageFormat[];
 export const FORMAT_OF_ENDING: Readonly<Record<string, ImageFormat>> = {
   '.img': 'raw',
   '.raw': 'raw',
@@ -53,7 +52,7 @@ export const NEW_IMAGE_OPTIONS: readonly CliOption[] = [
   {
     name: 'format',
     value: 'NAME',
-    help: `${FORMATS.join(', ')}; by default what the name ends in, else qcow2`,
+    help: `${IMAGE_FORMATS.join(', ')}; by default what the name ends in, else qcow2`,
   },
   {
     name: 'size',
@@ -87,7 +86,7 @@ export function wishesOf(invocation: Invocation): TransferWishes {
 
 /** The format of a new image: what was asked for, else what its name says. */
 export function formatOf(path: string, invocation: Invocation): ImageFormat {
-  return choiceOption(invocation, 'format', FORMATS) ?? FORMAT_OF_ENDING[extname(path)] ?? 'qcow2';
+  return choiceOption(invocation, 'format', IMAGE_FORMATS) ?? FORMAT_OF_ENDING[extname(path)] ?? 'qcow2';
 }
 
 function sizeOption({ values }: Invocation): number | undefined {

@@ -1,4 +1,4 @@
-import type { ImageFormat } from '@diskferry/server-adapter/simulated-disk';
+import { IMAGE_FORMATS, type ImageFormat } from '@diskferry/server-adapter/simulated-disk';
 import { messageOf } from '@diskferry/system/errors';
 import { Type } from 'typebox';
 import type { Catalog } from '../../catalog/catalog.ts';
@@ -14,7 +14,7 @@ export const IMAGE_WORD = Type.String({
 export const LOCATION_WORD = Type.Optional(
   Type.String({ description: 'id or name; the only one if absent' }),
 );
-export const FORMAT_WORD = Type.Optional(Type.Enum(['qcow2', 'raw', 'vmdk', 'vhdx', 'vdi']));
+export const FORMAT_WORD = Type.Optional(Type.Enum(IMAGE_FORMATS));
 
 const ID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 

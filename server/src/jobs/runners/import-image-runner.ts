@@ -2,6 +2,7 @@ import { Type } from 'typebox';
 import type { Catalog } from '../../catalog/catalog.ts';
 import { titleOf } from '../../catalog/image.ts';
 import type { JobRunner } from '../job-engine.ts';
+import { FORMAT_WORD } from './image-work.ts';
 import { readSpec } from './spec.ts';
 
 export const IMPORT_IMAGE_SPEC = Type.Object(
@@ -12,7 +13,7 @@ export const IMPORT_IMAGE_SPEC = Type.Object(
     to: Type.Optional(
       Type.String({ description: 'id of the location that gets a copy; without it, it stays' }),
     ),
-    format: Type.Optional(Type.Enum(['qcow2', 'raw', 'vmdk', 'vhdx', 'vdi'])),
+    format: FORMAT_WORD,
   },
   { additionalProperties: false },
 );
