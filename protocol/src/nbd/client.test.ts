@@ -24,17 +24,10 @@ import {
 } from './replies.ts';
 import { serveConnection } from './server.ts';
 import { hex } from './testing/hex.ts';
+import { ownAddress } from './testing/own-address.ts';
 import { RawClient } from './testing/raw-client.ts';
 import { type Script, ScriptedServer } from './testing/scripted-server.ts';
-import {
-  altered,
-  catalogOf,
-  connectInMemory,
-  listen,
-  memoryDisk,
-  pattern,
-  unusedPort,
-} from './testing/server-setup.ts';
+import { altered, catalogOf, connectInMemory, listen, memoryDisk, pattern } from './testing/server-setup.ts';
 
 const { HAS_FLAGS, SEND_FLUSH, SEND_FUA, SEND_TRIM, SEND_WRITE_ZEROES, SEND_FAST_ZERO } = TRANSMISSION_FLAG;
 const MIB = 1024 * 1024;
@@ -629,8 +622,10 @@ describe('a client of any server', () => {
   test('counts a server as lost that owes an answer and says nothing', async (t) => {
     const { disk, server } = await connectScripted(t, { requestTimeoutMs: 20 });
     const reading = disk.read(0, Buffer.alloc(512));
+    // Real timers: how late they run out is up to the machine.
+    const given = assert.rejects(reading, isNbdError('NBD_LOST', /the test has not answered for \d+\.\d s/));
     await server.request();
-    await assert.rejects(reading, isNbdError('NBD_LOST', /the test has not answered for 0.0 s/));
+    await given;
     isNbdError('NBD_LOST')(await disk.lost);
   });
 
@@ -763,8 +758,7 @@ describe('a client of any server', () => {
 
 describe('connecting', () => {
   test('to a port where nothing listens says so', async () => {
-    const port = await unusedPort();
-    const connecting = connectNbd({ transport: 'tcp', host: '127.0.0.1', port, exportName: '' });
+    const connecting = connectNbd({ transport: 'tcp', ...ownAddress(), exportName: '' });
     await assert.rejects(
       connecting,
       isNbdError('NBD_UNREACHABLE', /nothing answers on port \d+.*waiting for the server/),

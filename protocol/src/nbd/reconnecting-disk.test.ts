@@ -80,7 +80,7 @@ describe('a disk whose connection', AT_ONCE, () => {
       events.map(({ kind }) => kind),
       ['lost', 'restored'],
     );
-    assert.match(events[0]?.message ?? '', /127\.0\.0\.1:\d+ was lost .*tried again for 20 s/);
+    assert.match(events[0]?.message ?? '', /127\.\d+\.\d+\.\d+:\d+ was lost .*tried again for 20 s/);
     assert.match(events[1]?.message ?? '', /is there again after \d+\.\d s/);
     assert.equal(server.connectionCount, 2);
     assert.ok(disk.bytesReceived > 32 * 4096);
@@ -100,12 +100,18 @@ describe('a disk whose connection', AT_ONCE, () => {
   });
 
   test('is lost with its server goes on when the server is started again', async (t) => {
-    const { server, disk, events } = await scene(t);
+    const lost = Promise.withResolvers<void>();
+    const { server, disk } = await scene(t, {
+      onInterruption: ({ kind }) => {
+        if (kind === 'lost') lost.resolve();
+      },
+    });
     await server.stop();
     const reading = readBlock(disk, 8192);
     const writing = disk.write(0, Buffer.alloc(512, 1), { fua: true });
+    await lost.promise;
+    // Time for attempts in vain.
     await sleep(500);
-    assert.equal(events.length, 1);
     await server.start();
     await Promise.all([reading, writing]);
     assert.equal(server.disk.bytes[511], 1);
@@ -152,16 +158,17 @@ describe('a disk whose connection', AT_ONCE, () => {
   });
 
   test('is half open is given up after a while, and its requests sent again', async (t) => {
-    const { server, disk, events } = await scene(t, { requestTimeoutMs: 100 });
+    const { server, disk, events } = await scene(t, { requestTimeoutMs: 1000 });
     // Whatever comes is read, and nothing is said any more.
     server.faultOf = once(COMMAND.READ, (_request, raw) => raw.raw.receive(SIZE));
     await readBlock(disk, 0);
-    assert.match(events[0]?.message ?? '', /has not answered for 0\.\d s/);
+    assert.match(events[0]?.message ?? '', /has not answered for \d+\.\d s/);
     assert.equal(server.questionCount, 0);
   });
 
   test('is slow because a sector can hardly be read is waited for, as long as the server gives signs of life', async (t) => {
-    const { server, disk, events } = await scene(t, { requestTimeoutMs: 300 });
+    // A third of it is the time for each sign of life: far more than any machine needs.
+    const { server, disk, events } = await scene(t, { requestTimeoutMs: 3000 });
     server.faultOf = once(COMMAND.READ, ({ cookie }, raw) => {
       void (async () => {
         while (server.questionCount < 3) await sleep(10);
@@ -447,6 +454,14 @@ describe('the limit', () => {
     await assert.rejects(disk.read(0, Buffer.alloc(512)), (error) => error === reason);
   });
 
+  test('leaves an attempt that has begun the time to succeed', async (t) => {
+    // The longest waits: the limit passes during the first.
+    t.mock.method(Math, 'random', () => 0);
+    const { server, disk } = await scene(t, { reconnectLimitMs: 100 });
+    server.cut();
+    await readBlock(disk, 0);
+  });
+
   test('of 0 means that nothing is tried again', async (t) => {
     const { server, disk, events } = await scene(t, { reconnectLimitMs: 0 });
     server.faultOf = once(COMMAND.READ, reset);
@@ -519,7 +534,7 @@ describe('a disk that is connecting again', AT_ONCE, () => {
       await readBlock(disk, 0);
     }
     await disk.close();
-    for (let tries = 0; server.sockets.size > 0 && tries < 100; tries++) await sleep(10);
+    for (let tries = 0; server.sockets.size > 0 && tries < 2000; tries++) await sleep(10);
     assert.equal(server.sockets.size, 0);
   });
 });

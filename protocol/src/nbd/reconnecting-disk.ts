@@ -14,6 +14,11 @@ import { type DiskFacts, factsOf, refuseOtherDisk } from './same-disk.ts';
 /** How long a lost connection is waited for, in ms, unless told otherwise. */
 const RECONNECT_LIMIT_MS = 120_000;
 const CONNECT_TIMEOUT_MS = 10_000;
+/**
+ * An attempt that begins just before the limit has so long all the same, in ms: one of a few milliseconds would always
+ * fail, and its "did not answer within 0.001 s" would hide why the attempts before it failed.
+ */
+const SHORTEST_ATTEMPT_MS = 1_000;
 
 /** The connection to a disk was lost, or is there again. */
 export interface Interruption {
@@ -25,7 +30,10 @@ export interface Interruption {
 export interface ReconnectOptions extends ConnectOptions {
   /** How many connections are made, if the server says that they all see the same bytes; one by default. */
   readonly connections?: number;
-  /** How long a lost connection is waited for, in ms; 0 for not at all, 120 s by default. */
+  /**
+   * How long a lost connection is waited for, in ms; 0 for not at all, 120 s by default. The last attempt may end a second
+   * later.
+   */
   readonly reconnectLimitMs?: number;
   /** Called when the connection is lost and will be tried again, and when it is there again. */
   readonly onInterruption?: (event: Interruption) => void;
@@ -266,7 +274,7 @@ class ReconnectingDisk implements NbdDisk {
 
   async #reconnect(start: number): Promise<void> {
     const { renewAddress, connectTimeoutMs = CONNECT_TIMEOUT_MS, ...options } = this.#context;
-    const left = Math.max(1, start + this.#limitMs - performance.now());
+    const left = Math.max(SHORTEST_ATTEMPT_MS, start + this.#limitMs - performance.now());
     const address = (await renewAddress?.(this.#life)) ?? this.#context.address;
     const group = await dial(
       address,

@@ -1,6 +1,11 @@
 import { once } from 'node:events';
 import type { Duplex } from 'node:stream';
 
+/** The other side has hung up before what was waited for had come. */
+export class HungUpError extends Error {
+  override name = 'HungUpError';
+}
+
 /** Talks to a server in raw bytes. */
 export class RawClient {
   readonly #stream: Duplex;
@@ -21,7 +26,7 @@ export class RawClient {
       const bytes = this.#stream.read(length) as Buffer | null;
       if (bytes?.length === length) return bytes;
       if (this.#stream.readableEnded || this.#stream.destroyed) {
-        throw new Error(`the server hung up; ${bytes?.length ?? 0} bytes came instead of ${length}`);
+        throw new HungUpError(`the server hung up; ${bytes?.length ?? 0} bytes came instead of ${length}`);
       }
       await this.#something();
     }

@@ -1,11 +1,12 @@
 import { once } from 'node:events';
-import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
+import { createServer, type Server, type Socket } from 'node:net';
 import type { TestContext } from 'node:test';
 import { MemoryDisk } from '../../memory-disk.ts';
 import { COMMAND, ERROR, TRANSMISSION_FLAG } from '../constants.ts';
 import { identityContext } from '../meta-contexts.ts';
 import { encodeDataChunk, encodeErrorChunk, encodeNoneChunk } from '../replies.ts';
 import type { Request } from '../requests.ts';
+import { ownAddress } from './own-address.ts';
 import { type Script, ScriptedServer } from './scripted-server.ts';
 import { pattern } from './server-setup.ts';
 
@@ -39,7 +40,8 @@ export class UnreliableServer {
   /** All other requests that came, answered or not. */
   readonly requests: Request[] = [];
   #server: Server | undefined;
-  #port = 0;
+  /** Nobody else's, also while nothing listens there. */
+  readonly #own = ownAddress();
 
   /** Serves until the test ends. */
   static async start(t: TestContext): Promise<UnreliableServer> {
@@ -50,25 +52,23 @@ export class UnreliableServer {
   }
 
   get address() {
-    return { transport: 'tcp', host: '127.0.0.1', port: this.#port, exportName: 'sda' } as const;
+    return { transport: 'tcp', ...this.#own, exportName: 'sda' } as const;
   }
 
-  /** Listens, on the same port as before. */
+  /** Listens, at the same address as before. */
   async start(): Promise<void> {
     const server = createServer((socket) => {
       this.connectionCount++;
       this.sockets.add(socket);
       socket.on('close', () => this.sockets.delete(socket));
       socket.on('error', () => {});
-      const fault = this.faultyConnections.shift();
-      if (fault !== undefined) fault(socket);
+      const serve = this.faultyConnections.shift() ?? ((socket) => this.#serve(socket));
       // A connection that the client gives up ends in the middle of something.
-      else void this.#serve(socket).catch(() => socket.destroy());
+      (async () => serve(socket))().catch(() => socket.destroy());
     });
     this.#server = server;
-    server.listen(this.#port, '127.0.0.1');
+    server.listen(this.#own);
     await once(server, 'listening');
-    this.#port = (server.address() as AddressInfo).port;
   }
 
   /** Ends all connections and listens no more. */
