@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { connect } from 'node:net';
-import { describe, test } from 'node:test';
+import { describe, type TestContext, test } from 'node:test';
 import { COMMAND } from './constants.ts';
 import { encodeClientFlags } from './handshake.ts';
 import { serveConnection } from './server.ts';
@@ -10,6 +10,21 @@ import { RawClient } from './testing/raw-client.ts';
 import { altered, catalogOf, listen, memoryDisk } from './testing/server-setup.ts';
 
 const progressTimeoutMs = 200;
+
+/** A clock for the watch over progress that only the test moves; `pass` lets it look as often as it does in that time. */
+function stoppedClock(t: TestContext): { pass: (ms: number) => void } {
+  let now = 0;
+  t.mock.timers.enable({ apis: ['setInterval'] });
+  t.mock.method(performance, 'now', () => now);
+  return {
+    pass: (ms) => {
+      for (let passed = 0; passed < ms; passed += 25) {
+        now += 25;
+        t.mock.timers.tick(25);
+      }
+    },
+  };
+}
 
 describe('the server hangs up on a client', () => {
   for (const [what, bytes] of [
@@ -50,6 +65,7 @@ describe('the server hangs up on a client', () => {
     const socket = connect(port, '127.0.0.1');
     t.after(() => socket.destroy());
     await once(socket, 'connect');
+    socket.on('error', () => {});
     socket.write(Buffer.concat([encodeClientFlags(3), go('sda')]));
     for (let index = 0; index < 32; index++) socket.write(request({ length: 32 * 1024 * 1024 }));
     await ended.promise;
@@ -58,20 +74,22 @@ describe('the server hangs up on a client', () => {
 
 describe('the server keeps a client', () => {
   test('that owes nothing and is silent', async (t) => {
-    const { client } = await enter(t, memoryDisk(4096), { progressTimeoutMs: 20 });
-    await new Promise((resolve) => setTimeout(resolve, 200));
+    const { pass } = stoppedClock(t);
+    const { client } = await enter(t, memoryDisk(4096), { progressTimeoutMs });
+    pass(10 * progressTimeoutMs);
     await assertUsable(client);
   });
 
   test('that waits for a slow disk', async (t) => {
+    const { pass } = stoppedClock(t);
     const inner = memoryDisk(4096);
     const disk = altered(inner, {
       read: async (offset, target) => {
-        await new Promise((resolve) => setTimeout(resolve, 200));
+        pass(10 * progressTimeoutMs);
         await inner.read(offset, target);
       },
     });
-    const { client } = await enter(t, disk, { progressTimeoutMs: 20 });
+    const { client } = await enter(t, disk, { progressTimeoutMs });
     await assertUsable(client);
   });
 

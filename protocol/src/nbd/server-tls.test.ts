@@ -169,9 +169,11 @@ describe('a server that demands TLS', () => {
   });
 
   test('gives up on a client that does not begin with TLS in time', async (t) => {
+    t.mock.timers.enable({ apis: ['setTimeout'] });
     const { client, ended } = await plain(t, { tls: tls(), handshakeTimeoutMs: 300 });
     client.send(STARTTLS);
     assert.equal((await optionReply(client)).type, OPTION_REPLY.ACK);
+    t.mock.timers.tick(300);
     await client.receiveToEnd();
     await ended;
   });

@@ -293,7 +293,9 @@ describe('in the handshake, the server', () => {
   });
 
   test('hangs up on a client that does not choose in time', async (t) => {
-    const { client, ended } = await greet(t, catalogOf({}), { handshakeTimeoutMs: 1 });
+    t.mock.timers.enable({ apis: ['setTimeout'] });
+    const { client, ended } = await greet(t, catalogOf({}), { handshakeTimeoutMs: 300 });
+    t.mock.timers.tick(300);
     await client.receiveToEnd();
     await ended;
   });
