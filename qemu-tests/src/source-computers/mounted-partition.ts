@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
-import { mkdir } from 'node:fs/promises';
-import { join } from 'node:path';
+import { link, mkdir } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { run } from '@diskferry/system/run';
 import type { Session } from '@diskferry/system/session';
 
@@ -27,16 +27,28 @@ export async function withPartitionDevice<T>(
   session: Session,
   work: (device: string) => Promise<T>,
 ): Promise<T> {
-  const loop = { kind: 'loop', backing: disk } as const;
+  const backing = readOnly ? await nameOfOurs(disk, session) : disk;
+  const loop = { kind: 'loop', backing } as const;
   session.hold(loop);
   const place = [`--offset=${partition.start}`, `--sizelimit=${partition.size}`];
   const access = [`--sector-size=${sectorSize}`, ...(readOnly ? ['--read-only'] : [])];
-  const { stdout } = await run(['losetup', '--find', '--show', ...place, ...access, disk]);
+  const { stdout } = await run(['losetup', '--find', '--show', ...place, ...access, backing]);
   try {
     return await work(stdout.trim());
   } finally {
     await session.release(loop);
   }
+}
+
+/**
+ * Another name of a disk file, which goes with the session. A session that releases a loop device detaches all those of its
+ * file's name, and two tests may look at one disk of the cache at the same time.
+ */
+async function nameOfOurs(disk: string, session: Session): Promise<string> {
+  const path = join(dirname(disk), `.${session.id}-${randomBytes(4).toString('hex')}`);
+  session.hold({ kind: 'file', path });
+  await link(disk, path);
+  return path;
 }
 
 /** Works on the mounted file system of one partition of a disk file. */
