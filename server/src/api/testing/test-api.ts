@@ -54,7 +54,11 @@ export interface Answer {
 export const SLOW: JobRunner = {
   check: async () => ({}),
   run: ({ signal }) =>
-    new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason as Error))),
+    new Promise((_, reject) => {
+      // It may be cancelled while the engine still tells that it is begun.
+      signal.throwIfAborted();
+      signal.addEventListener('abort', () => reject(signal.reason as Error));
+    }),
 };
 
 /** Starts an API on plain HTTP; the TLS of the real door is not its business. */
