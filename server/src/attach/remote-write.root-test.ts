@@ -14,6 +14,7 @@ import { cleanUp, openSession } from '@diskferry/system/session';
 import { extendPath } from '@diskferry/system/tools';
 import { loadOrCreateIdentity } from '@diskferry/trust/identity';
 import { pair } from '../control/pair.ts';
+import { settledPorts } from '../control/testing/settled-ports.ts';
 import { type KeyedClient, startKeyedClient } from '../testing/imaging-client.ts';
 
 extendPath();
@@ -44,10 +45,10 @@ async function startPaired(test: TestContext): Promise<Paired> {
   const file = `${own}.img`;
   writeFileSync(file, randomBytes(DISK_BYTES));
   const stateFolder = `${own}-client`;
-  const client = await startKeyedClient(test, { file, stateFolder });
+  const { port, controlPort } = await settledPorts();
+  const options = ['--port', String(port), '--control-port', String(controlPort)];
+  const client = await startKeyedClient(test, { file, stateFolder, options });
   const identityFolder = `${own}-server`;
-  const controlPort = Number(client.controlPort);
-  const port = Number(client.address.split(':')[1]);
   const fingerprint = await pair(
     { host: '127.0.0.1', port: controlPort },
     client.code(),
@@ -63,12 +64,7 @@ async function startPaired(test: TestContext): Promise<Paired> {
       security: { kind: 'pinned', identityFolder, fingerprint },
       controlPort,
     },
-    startAgain: () =>
-      startKeyedClient(test, {
-        file,
-        stateFolder,
-        options: ['--port', String(port), '--control-port', String(controlPort)],
-      }),
+    startAgain: () => startKeyedClient(test, { file, stateFolder, options }),
   };
 }
 

@@ -3,13 +3,15 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
+import { settledPorts } from '../control/testing/settled-ports.ts';
 import { type CliResult, runCli } from '../testing/cli-process.ts';
 import { type KeyedClient, startKeyedClient } from '../testing/imaging-client.ts';
 
 interface Place {
   readonly client: KeyedClient;
   readonly clientState: string;
-  readonly disk: string;
+  /** Starts the client again at the same ports, when it has ended. */
+  readonly startAgain: () => Promise<KeyedClient>;
   /** Runs diskferry with a state of its own. */
   readonly diskferry: (...words: string[]) => Promise<CliResult>;
   /** Another server, which knows nobody. */
@@ -22,14 +24,18 @@ async function setUp(test: TestContext): Promise<Place> {
   const disk = join(folder, 'disk.img');
   writeFileSync(disk, Buffer.alloc(1024 * 1024));
   const clientState = join(folder, 'client');
-  const client = await startKeyedClient(test, { file: disk, stateFolder: clientState });
+  const { port, controlPort } = await settledPorts();
+  const options = ['--port', String(port), '--control-port', String(controlPort)];
+  const start = (): Promise<KeyedClient> =>
+    startKeyedClient(test, { file: disk, stateFolder: clientState, options });
+  const client = await start();
   const runAs = (name: string) => (words: string[]) =>
     runCli(words, { env: { DISKFERRY_STATE: join(folder, name) } });
   const [server, other] = [runAs('server'), runAs('other')];
   return {
     client,
     clientState,
-    disk,
+    startAgain: start,
     diskferry: (...words) => server(words),
     other: (...words) => other(words),
   };
@@ -86,15 +92,13 @@ test('what is no code is refused before anything is sent', async (context) => {
 });
 
 test('a computer with a new key is refused until it is paired again', async (context) => {
-  const { client, clientState, disk, diskferry } = await setUp(context);
-  const [, port = ''] = client.address.split(':');
+  const { client, clientState, startAgain, diskferry } = await setUp(context);
   const control = ['--control-port', client.controlPort];
   assertEnded(await diskferry('pair', client.address, client.code(), ...control), 0, /paired/);
   const before = client.fingerprint();
   await client.end();
   rmSync(clientState, { recursive: true });
-  const options = ['--port', port, ...control];
-  const again = await startKeyedClient(context, { file: disk, stateFolder: clientState, options });
+  const again = await startAgain();
   for (const command of ['inventory', 'disks']) {
     const refused = await diskferry(command, client.address);
     assert.notEqual(refused.exitCode, 0);
@@ -106,16 +110,11 @@ test('a computer with a new key is refused until it is paired again', async (con
 });
 
 test('a restart of the client program changes nothing: key and paired servers are kept', async (context) => {
-  const { client, clientState, disk, diskferry } = await setUp(context);
-  const [, port = ''] = client.address.split(':');
+  const { client, startAgain, diskferry } = await setUp(context);
   const control = ['--control-port', client.controlPort];
   assertEnded(await diskferry('pair', client.address, client.code(), ...control), 0, /paired/);
   await client.end();
-  await startKeyedClient(context, {
-    file: disk,
-    stateFolder: clientState,
-    options: ['--port', port, ...control],
-  });
+  await startAgain();
   assertEnded(await diskferry('inventory', client.address), 0, /^$/);
 });
 
