@@ -17,7 +17,7 @@ import { PairedServers } from '../access/paired-servers.ts';
 import type { LocalDisk } from '../disks/local-disk.ts';
 import { type ControlServerOptions, startControlServer } from './control-server.ts';
 
-const BOUND_MS = 10_000;
+const BOUND_MS = 60_000;
 const [computer, server, stranger] = (await Promise.all(
   ['computer', 'server', 'stranger'].map(createIdentity),
 )) as [Identity, Identity, Identity];

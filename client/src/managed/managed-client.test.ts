@@ -9,7 +9,8 @@ import { type WebSocket, WebSocketServer } from 'ws';
 import { managedAccess } from './managed-access.ts';
 import { type ManagedClient, type OpenedChannel, startManagedClient } from './managed-client.ts';
 
-const BOUND = { signal: AbortSignal.timeout(30_000) };
+/** Far more than any wait needs, counted from its beginning; a test that waits so long has failed. */
+const bound = () => ({ signal: AbortSignal.timeout(60_000) });
 const authority = await createAuthority('test authority');
 const certified = await issueCertificate(authority, { commonName: 'server', hosts: ['127.0.0.1'] });
 const identity = await createIdentity('client');
@@ -70,7 +71,7 @@ class Conversation {
   }
 
   async next(): Promise<Message> {
-    while (this.#messages.length === 0) await once(this.socket, 'message', BOUND);
+    while (this.#messages.length === 0) await once(this.socket, 'message', bound());
     return this.#messages.shift() as Message;
   }
 
@@ -149,7 +150,7 @@ test('more channels than a small computer can serve are refused, and one that en
   assert.equal(scene.channels.length, 64);
   const [first] = scene.served;
   scene.channels[0]?.destroy();
-  if (first?.stream.closed === false) await once(first.stream, 'close', BOUND);
+  if (first?.stream.closed === false) await once(first.stream, 'close', bound());
   conversation.send({ type: 'open-channel', id: 66, channel: 'c66' });
   assert.equal((await conversation.next()).type, 'channel-opened');
 });
@@ -167,7 +168,7 @@ test('a session that breaks harms neither the client nor its other sessions', as
   await conversation.next();
   const [broken, other] = scene.channels as [Socket, Socket];
   broken.write('x');
-  await once(broken.resume(), 'close', BOUND);
+  await once(broken.resume(), 'close', bound());
   assert.equal(other.readyState, 'open');
   assert.equal(scene.client.state.isConnected, true);
 });
@@ -177,7 +178,7 @@ test('a connection that ends is dialled again; the reason is shown without steer
   const first = await scene.connection();
   await first.next();
   first.socket.close(1001, 'its enrolment was revoked\u001B[2J');
-  await once(first.socket, 'close', BOUND);
+  await once(first.socket, 'close', bound());
   while (scene.client.state.trouble === undefined) await new Promise(setImmediate);
   assert.match(scene.client.state.trouble, /ended the connection: its enrolment was revoked \[2J$/);
   const second = await scene.connection();
@@ -195,7 +196,7 @@ test('closing the client ends its connections and its sessions', async (context)
   conversation.send({ type: 'open-channel', id: 1, channel: 'a' });
   await conversation.next();
   const [channel] = scene.channels as [Socket];
-  const ended = [once(conversation.socket, 'close', BOUND), once(channel.resume(), 'close', BOUND)];
+  const ended = [once(conversation.socket, 'close', bound()), once(channel.resume(), 'close', bound())];
   await scene.client.close();
   await Promise.all(ended);
 });

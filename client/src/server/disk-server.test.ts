@@ -10,21 +10,22 @@ import { startDiskServer } from './disk-server.ts';
 
 const NO_DISKS: ExportCatalog = { list: async () => [], open: async () => undefined };
 const OPEN = { access: openAccess({ writable: false }), catalogFor: () => NO_DISKS };
-const BOUND = { signal: AbortSignal.timeout(30_000) };
+/** Far more than any wait needs, counted from its beginning; a test that waits so long has failed. */
+const bound = () => ({ signal: AbortSignal.timeout(60_000) });
 
 async function greeting(socket: Socket): Promise<string> {
-  const [data] = (await once(socket, 'data', BOUND)) as [Buffer];
+  const [data] = (await once(socket, 'data', bound())) as [Buffer];
   return data.toString('latin1', 0, 8);
 }
 
 test('garbage and a reset on one connection leave the others and the server alone', async () => {
   const server = await startDiskServer({ port: 0, host: '127.0.0.1', ...OPEN });
-  const sockets = [0, 1, 2].map(() => connect(server.port, '127.0.0.1'));
+  const sockets = [0, 1, 2].map(() => connect(server.port, '127.0.0.1').on('error', () => {}));
   const [garbage, reset, quiet] = sockets as [Socket, Socket, Socket];
   await Promise.all(sockets.map(greeting));
   garbage.write(Buffer.alloc(1000, 0xff));
   reset.resetAndDestroy();
-  await once(garbage, 'close', BOUND);
+  await once(garbage, 'close', bound());
   assert.equal(quiet.readyState, 'open');
   const next = connect(server.port, '127.0.0.1');
   assert.equal(await greeting(next), 'NBDMAGIC');
@@ -44,10 +45,10 @@ test('connections over the limit are closed at once, and one that ends makes roo
   let received = 0;
   second.on('data', ({ length }) => (received += length));
   second.on('error', () => {});
-  await once(second, 'close', BOUND);
+  await once(second, 'close', bound());
   assert.equal(received, 0);
   first.end();
-  await once(first, 'close', BOUND);
+  await once(first, 'close', bound());
   const third = connect(server.port, '127.0.0.1');
   assert.equal(await greeting(third), 'NBDMAGIC');
   await server.close();
@@ -58,7 +59,7 @@ test('closing ends connections that are open', async () => {
   const socket = connect(server.port, '127.0.0.1');
   await greeting(socket);
   socket.on('error', () => {});
-  const closed = once(socket, 'close', BOUND);
+  const closed = once(socket, 'close', bound());
   await server.close();
   await closed;
 });
