@@ -5,6 +5,7 @@ import { createServer, type Server, type ServerOptions } from 'node:https';
 import { type AddressInfo, createServer as createTcpServer, type Server as TcpServer } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { after, type TestContext, test } from 'node:test';
+import { ownAddress } from '@diskferry/protocol/nbd/testing/own-address';
 import { createAuthority, issueCertificate } from '@diskferry/trust/authority';
 import { createIdentity } from '@diskferry/trust/identity';
 import { dialChannel, dialControl, type Dialler } from './dial.ts';
@@ -147,11 +148,8 @@ test('an upgrade to anything but NBD is refused', async (context) => {
 });
 
 test('a server that nobody started, or whose name nobody knows, is told', async (context) => {
-  const closed = createTcpServer();
-  const port = await listen(closed);
-  closed.close();
-  await once(closed, 'close');
-  await assertFailure(dialler(context, port), /takes no connection: start "diskferry serve" there/);
+  const { host, port } = ownAddress();
+  await assertFailure(dialler(context, port, { host }), /takes no connection: start "diskferry serve" there/);
   await assertFailure(dialler(context, 1, { host: 'no-such-host.invalid' }), /cannot be found/);
 });
 
