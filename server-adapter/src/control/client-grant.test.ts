@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import type { AddressInfo } from 'node:net';
 import { describe, type TestContext, test } from 'node:test';
 import {
   type ClientMessage,
@@ -9,6 +8,7 @@ import {
   serialiseControlMessage,
   type ServerMessage,
 } from '@diskferry/protocol/control';
+import { type OwnAddress, ownAddress } from '@diskferry/protocol/nbd/testing/own-address';
 import { type WebSocket, WebSocketServer } from 'ws';
 import { ClientGrant } from './client-grant.ts';
 
@@ -20,9 +20,9 @@ const EXPORT = 'sda;grant=abc';
 /** An imaging client as far as grants go, which answers as a test wants and writes down what it was asked. */
 async function startClient(
   context: TestContext,
-  { port = 0, answer = give }: { port?: number; answer?: Answer } = {},
+  { address = ownAddress(), answer = give }: { address?: OwnAddress; answer?: Answer } = {},
 ) {
-  const server = new WebSocketServer({ host: '127.0.0.1', port });
+  const server = new WebSocketServer(address);
   await once(server, 'listening');
   const sockets: WebSocket[] = [];
   const asked: Asked[] = [];
@@ -46,7 +46,7 @@ async function startClient(
   }
   context.after(stop);
   return {
-    port: (server.address() as AddressInfo).port,
+    address,
     sockets,
     asked,
     stop,
@@ -68,11 +68,11 @@ function refuse({ id }: Asked): ClientMessage {
 
 async function take(
   context: TestContext,
-  port: number,
+  address: OwnAddress,
   onRefusal: (reason: Error) => void = (reason) => assert.fail(reason),
 ): Promise<ClientGrant> {
   const grant = await ClientGrant.take(
-    { control: { host: '127.0.0.1', port }, tls: undefined, disk: 'sda' },
+    { control: address, tls: undefined, disk: 'sda' },
     { job: 'deploy-7', description: 'web.qcow2', onRefusal },
   );
   context.after(() => grant.giveBack());
@@ -82,7 +82,7 @@ async function take(
 describe('the right to write to a disk of an imaging client', () => {
   test('is asked for with job and description, and given back by the name of the disk', async (context) => {
     const client = await startClient(context);
-    const grant = await take(context, client.port);
+    const grant = await take(context, client.address);
     assert.equal(grant.exportName, EXPORT);
     await grant.giveBack();
     const [first, last] = client.asked;
@@ -98,12 +98,12 @@ describe('the right to write to a disk of an imaging client', () => {
 
   test('is refused in the words of the client', async (context) => {
     const client = await startClient(context, { answer: refuse });
-    await assert.rejects(take(context, client.port), { code: 'GRANT_TAKEN', message: /job deploy-8/ });
+    await assert.rejects(take(context, client.address), { code: 'GRANT_TAKEN', message: /job deploy-8/ });
   });
 
   test('is asked for again, for the same job, when the connection is lost', async (context) => {
     const client = await startClient(context);
-    await take(context, client.port);
+    await take(context, client.address);
     client.sockets[0]?.terminate();
     await client.questions(2);
     assert.deepEqual(
@@ -115,10 +115,10 @@ describe('the right to write to a disk of an imaging client', () => {
 
   test('is asked for until a client that was started anew answers', async (context) => {
     const first = await startClient(context);
-    const grant = await take(context, first.port);
+    const grant = await take(context, first.address);
     await first.stop();
     const second = await startClient(context, {
-      port: first.port,
+      address: first.address,
       answer: ({ id }) => ({ type: 'granted', id, exportName: 'sda;grant=new' }),
     });
     await second.questions(1);
@@ -130,7 +130,7 @@ describe('the right to write to a disk of an imaging client', () => {
       answer: (asked, connection) => (connection === 1 ? give(asked) : refuse(asked)),
     });
     const refused = Promise.withResolvers<Error>();
-    await take(context, client.port, refused.resolve);
+    await take(context, client.address, refused.resolve);
     client.sockets[0]?.terminate();
     assert.match((await refused.promise).message, /was not given again: sda is written by job deploy-8/);
     assert.equal(client.sockets.length, 2);
@@ -138,7 +138,7 @@ describe('the right to write to a disk of an imaging client', () => {
 
   test('is renewed over a new connection, because the old one may be dead, and that one is closed', async (context) => {
     const client = await startClient(context);
-    const grant = await take(context, client.port);
+    const grant = await take(context, client.address);
     const [old] = client.sockets;
     const closed = once(old as WebSocket, 'close');
     assert.equal(await grant.renew(new AbortController().signal), EXPORT);
@@ -156,7 +156,7 @@ describe('the right to write to a disk of an imaging client', () => {
         return give(asked);
       },
     });
-    const grant = await take(context, client.port);
+    const grant = await take(context, client.address);
     const enough = new AbortController();
     const renewed = grant.renew(enough.signal);
     await client.questions(2);
@@ -166,7 +166,7 @@ describe('the right to write to a disk of an imaging client', () => {
 
   test('can be given back while the client is away', async (context) => {
     const client = await startClient(context);
-    const grant = await take(context, client.port);
+    const grant = await take(context, client.address);
     await client.stop();
     await grant.giveBack();
   });
