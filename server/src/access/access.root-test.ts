@@ -168,11 +168,14 @@ describeOnEachDatabase('access', (open) => {
       // They wait for this transaction where they would change a user, and then go on all at once.
       const attempts = await database.transaction().execute(async (queries) => {
         await queries.updateTable('users').set({ createdAt: START }).execute();
-        const begun = everybody.map(({ id }, index) =>
-          index % 2 === 0 ? access.deleteUser(admin, id) : access.setRole(admin, id, 'viewer'),
+        const results = Promise.allSettled(
+          everybody.map(({ id }, index) =>
+            index % 2 === 0 ? access.deleteUser(admin, id) : access.setRole(admin, id, 'viewer'),
+          ),
         );
         await sleep(50);
-        return { results: Promise.allSettled(begun) };
+        // In an object, or the transaction would wait for those that wait for it.
+        return { results };
       });
       const results = await attempts.results;
       assert.equal(results.filter(({ status }) => status === 'fulfilled').length, everybody.length - 1);
