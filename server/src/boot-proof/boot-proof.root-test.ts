@@ -28,12 +28,22 @@ test('an image that shows a login prompt boots, and is not changed', async () =>
   assert.deepEqual(session.held, []);
 });
 
-test('an image that shows something else fails with its last lines, and nothing stays behind', async () => {
+test('an image that gives up fails at once with its last lines, and nothing stays behind', async () => {
   await using session = openSession('boot-proof-test');
-  const image = await talkingImage(session, 'Kernel panic');
-  await assert.rejects(bootProof(image, { session, expect: /never/, timeoutMs: 5_000 }), {
+  const image = await talkingImage(session, 'Kernel panic - not syncing: no init\r\n');
+  await assert.rejects(bootProof(image, { session }), {
+    code: 'MACHINE_FAILED',
+    message: /panic.*: no init/,
+  });
+  assert.deepEqual(session.held, []);
+});
+
+test('an image that does not show what is expected fails in time, and nothing stays behind', async () => {
+  await using session = openSession('boot-proof-test');
+  const image = await talkingImage(session, 'something else');
+  await assert.rejects(bootProof(image, { session, expect: /never/, timeoutMs: 1_000 }), {
     code: 'MACHINE_SILENT',
-    message: /Kernel panic/,
+    message: /did not show \/never\/ within 1 s/,
   });
   assert.deepEqual(session.held, []);
 });
