@@ -21,6 +21,7 @@ import { hasEnded } from './job-states.ts';
 import { JobStore } from './job-store.ts';
 import { LocalQueue } from './local-queue.ts';
 import { SharedQueue } from './shared-queue.ts';
+import type { JobRow } from './tables.ts';
 
 const DEADLINE_MS = 60_000;
 
@@ -159,6 +160,8 @@ for (const [name, openPlace] of Object.entries(PLACES)) {
       assert.deepEqual(lowNow?.error, { code: 'DISK_GONE', message: 'the disk is gone' });
       const lines = (await store.readLog(first.id)).map(({ line }) => line);
       assert.deepEqual(lines, ['copy files', 'a line']);
+      // An end is told when it has been written down.
+      await until(async () => (await events.list({ subjectId: low.id })).length === 3);
       const told = (await events.list({ subjectId: low.id })).map(({ kind, severity }) => [kind, severity]);
       assert.deepEqual(told, [
         ['job.queued', 'info'],
@@ -258,6 +261,32 @@ for (const [name, openPlace] of Object.entries(PLACES)) {
       assert.deepEqual(await store.list(), []);
     });
 
+    test('a job that is wanted again while its end is still being told is begun again', async (t) => {
+      const place = await openPlace(t);
+      const { promise: told, resolve: tell } = Promise.withResolvers<void>();
+      t.after(() => tell());
+      class SlowStore extends JobStore {
+        override async log(id: string, line: string): Promise<void> {
+          await super.log(id, line);
+          if (line.startsWith('failed: ')) await told;
+        }
+      }
+      const store = new SlowStore(place.database);
+      const limits = { atOnce: 2, atOncePerLink: 2 };
+      const { engine, runner } = await startServer(t, place, { limits, store });
+      const { id } = await engine.submit(job('again'));
+      await until(() => runner.works.length === 1);
+      runner.end(id).reject(new DiskferryError('DISK_GONE', 'the disk is gone'));
+      await whenEnded(store, id);
+      await engine.retry(id);
+      // Time enough for the queue to hand it out.
+      await sleep(ROUNDS_MS);
+      tell();
+      await until(() => runner.works.length === 2);
+      runner.end(id).resolve({});
+      await until(async () => (await store.get(id)).state === 'succeeded');
+    });
+
     test('a server that ends goes on with its jobs when it starts again', async (t) => {
       const place = await openPlace(t);
       const first = await startServer(t, place);
@@ -326,15 +355,57 @@ test('a server that waits for the end of what its predecessor began says that it
   assert.deepEqual([(await store.get(id)).state, left.exitCode], ['running', null]);
 });
 
+test('a job of a dead server that another one has begun again is left to it', async (t) => {
+  const database = await openSqlite(t);
+  const place = { database, newQueue: (limits: QueueLimits) => new LocalQueue(limits) };
+  const store = new JobStore(database);
+  const left = await store.add(job('left'));
+  await leaveToTheDead(database, left.id);
+  const { promise: found, resolve: find } = Promise.withResolvers<void>();
+  const { promise: begun, resolve: begin } = Promise.withResolvers<void>();
+  t.after(() => begin());
+  /** Finds the job at the same moment as the other server, and goes on when that one has begun it. */
+  class LateStore extends JobStore {
+    override async abandonedSince(time: string): Promise<JobRow[]> {
+      const rows = await super.abandonedSince(time);
+      if (rows.length > 0) {
+        find();
+        await begun;
+      }
+      return rows;
+    }
+  }
+  const late = await startServer(t, place, { serverId: 'late', store: new LateStore(database) });
+  await found;
+  const { runner } = await startServer(t, place);
+  await until(() => runner.works.length === 1);
+  begin();
+  // Time enough for it to take the job away, if it did.
+  await sleep(ROUNDS_MS);
+  const { state, serverId, attempt } = await store.get(left.id);
+  assert.deepEqual([state, serverId, attempt], ['running', 'one', 2]);
+  assert.deepEqual([late.runner.recovered, late.runner.begun], [[], []]);
+});
+
+/** What a server has left that died long ago. */
+async function leaveToTheDead(database: Database, id: string): Promise<void> {
+  const store = new JobStore(database);
+  await store.seen('dead', 'elsewhere');
+  await database
+    .updateTable('servers')
+    .set({ seenAt: '2020-01-01T00:00:00.000Z' })
+    .where('id', '=', 'dead')
+    .execute();
+  await store.change(id, 'start', { serverId: 'dead', attempt: 1 });
+}
+
 test('servers that share a queue do each job once, and take over from one that died', async (t) => {
   const place = await (PLACES['PostgreSQL with pg-boss'] as (t: TestContext) => Promise<Place>)(t);
   const limits = { atOnce: 2, atOncePerLink: 2 };
   const store = new JobStore(place.database);
   const left = await store.add(job('left by the dead'));
-  await store.seen('dead', 'elsewhere');
-  await store.change(left.id, 'start', { serverId: 'dead', attempt: 1 });
-  const start = (serverId: string): Promise<Server> =>
-    startServer(t, place, { limits, serverId, deadAfterMs: 5_000 });
+  await leaveToTheDead(place.database, left.id);
+  const start = (serverId: string): Promise<Server> => startServer(t, place, { limits, serverId });
   const [one, two] = await Promise.all([start('one'), start('two')]);
   const servers = [one, two];
   const names = Array.from({ length: 12 }, (_, index) => `job ${index}`);

@@ -55,8 +55,6 @@ export interface JobEngineOptions {
   readonly serverId: string;
   readonly host: string;
   readonly log: (line: string) => void;
-  /** For tests: how old the sign of life of a dead server is, in ms. */
-  readonly deadAfterMs?: number;
 }
 
 /** Why a job's work is ended from outside. */
@@ -161,7 +159,8 @@ export class JobEngine {
 
   async #take(id: string): Promise<void> {
     const { store, queue, serverId, log } = this.#options;
-    if (this.#stopped.signal.aborted || this.#running.has(id)) return;
+    if (this.#stopped.signal.aborted) return;
+    if (this.#running.has(id)) return this.#takeLater(id);
     const controller = new AbortController();
     // Before the database says that it runs: what runs there and not here was lost.
     this.#running.set(id, controller);
@@ -177,6 +176,17 @@ export class JobEngine {
       log(`job ${id}: ${messageOf(error)}`);
     } finally {
       this.#running.delete(id);
+    }
+  }
+
+  /** A queue may hand out twice what runs here. But what has just ended here may be wanted again before its end is all told. */
+  async #takeLater(id: string): Promise<void> {
+    const { store, queue, log } = this.#options;
+    try {
+      const waiting = await store.get(id);
+      if (waiting.state === 'queued') await queue.push({ ...waiting, startAfter: soon() });
+    } catch (error) {
+      log(`job ${id}: ${messageOf(error)}`);
     }
   }
 
@@ -224,8 +234,10 @@ export class JobEngine {
   }
 
   /** A job whose server, or whose database, died in the middle of it. */
-  async #recover(row: JobRow): Promise<void> {
-    const { store, queue, runners } = this.#options;
+  async #recover(found: JobRow): Promise<void> {
+    const { store, queue, runners, serverId } = this.#options;
+    const row = await store.takeOver(found, serverId);
+    if (row === undefined || this.#running.has(row.id)) return;
     await endJobProcesses(row.id, this.#stopped.signal);
     await runners[row.kind]?.recover?.(jobOf(row));
     await store.log(row.id, 'the server or its database died while it worked on this job');
@@ -244,13 +256,13 @@ export class JobEngine {
 
   /** Ends what others want to be cancelled, and takes over from servers that died. */
   async #look(): Promise<void> {
-    const { store, serverId, deadAfterMs = DEAD_AFTER_MS } = this.#options;
+    const { store, serverId } = this.#options;
     for (const row of await store.inState('running', serverId)) {
       const work = this.#running.get(row.id);
       if (work === undefined) await this.#recover(row);
       else if (row.cancelRequested === 1) work.abort(CANCELLED);
     }
-    const dead = new Date(Date.now() - deadAfterMs).toISOString();
+    const dead = new Date(Date.now() - DEAD_AFTER_MS).toISOString();
     for (const row of await store.abandonedSince(dead)) await this.#recover(row);
   }
 

@@ -120,7 +120,23 @@ export class JobStore {
     return 'busy';
   }
 
-  /** The same for those that ask for it: they are told why not. @throws {DiskferryError} `STATE`, `JOB_MISSING` */
+  /**
+   * Gives a running job to a server that shall recover it. Of several servers that find it abandoned at the same moment, one
+   * gets it; and none where it has ended, or was begun again, since it was read.
+   */
+  async takeOver({ id, serverId: before, attempt }: JobRow, serverId: string): Promise<JobRow | undefined> {
+    return this.#database
+      .updateTable('jobs')
+      .set({ serverId })
+      .where('id', '=', id)
+      .where('state', '=', 'running')
+      .where('serverId', 'is not distinct from', before)
+      .where('attempt', '=', attempt)
+      .returningAll()
+      .executeTakeFirst();
+  }
+
+  /** The same as `change` for those that ask for it: they are told why not. @throws {DiskferryError} `STATE`, `JOB_MISSING` */
   async demand(id: string, name: JobTransition, changes?: JobChanges): Promise<JobRow> {
     const row = await this.change(id, name, changes);
     if (row !== undefined) return row;
