@@ -14,7 +14,7 @@ test('what works on a job is waited for, with all that it has started; other job
     return child;
   };
   // The shell ends at once; what it has started holds its output open, and gives things back for a while.
-  const mine = start('job-1', '(sleep 1; echo given back) & echo started');
+  const mine = start('job-1', 'echo started; (sleep 1; echo given back) &');
   const other = start('job-2', 'exec sleep 60');
   let said = '';
   mine.stdout?.setEncoding('utf8').on('data', (text: string) => {
