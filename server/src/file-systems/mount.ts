@@ -48,10 +48,15 @@ export async function withMount<T>(
 }
 
 /**
- * Whoever looks for a free loop device, in any process of this machine, claims one that was free a moment ago, for some
- * microseconds: a mount in between fails.
+ * Runs a mount command, again where the device is busy for a moment: whoever looks for a free loop device, in any process
+ * of this machine, claims one that was free a moment ago, for some microseconds.
+ *
+ * @throws {CommandError} when the kernel refuses the file system
  */
-async function mountWhenFree(command: readonly [string, ...string[]], signal?: AbortSignal): Promise<void> {
+export async function mountWhenFree(
+  command: readonly [string, ...string[]],
+  signal?: AbortSignal,
+): Promise<void> {
   for (let attempt = 1; ; attempt++) {
     try {
       await run(command, { signal });

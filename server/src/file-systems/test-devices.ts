@@ -6,6 +6,7 @@ import type { TestContext } from 'node:test';
 import { openSession, type Session } from '@diskferry/system/session';
 import { run } from '@diskferry/system/run';
 import type { CopyContext } from './file-system.ts';
+import { mountWhenFree } from './mount.ts';
 
 /** What a root test of a driver works with; all of it is released when the test ends. */
 export interface Workbench {
@@ -71,7 +72,7 @@ export function openWorkbench(test: TestContext, signal?: AbortSignal): Workbenc
       const path = join(folder, `mnt-${mounts++}`);
       session.hold({ kind: 'mount', path });
       await run(['mkdir', path]);
-      await run(['mount', '-o', options, device, path]);
+      await mountWhenFree(['mount', '-o', options, device, path]);
       return path;
     },
     unmount: (path) => session.release({ kind: 'mount', path }),
