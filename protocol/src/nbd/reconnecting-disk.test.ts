@@ -262,7 +262,8 @@ describe('connecting again', AT_ONCE, () => {
 
   for (const [what, fault] of Object.entries(FAULTS)) {
     test(`that ${what} is done again`, async (t) => {
-      const { server, disk, events } = await scene(t, { connectTimeoutMs: 1000 });
+      // Short, as one of the faults is only noticed by it, and long for a busy machine, which connects within it, too.
+      const { server, disk, events } = await scene(t, { connectTimeoutMs: 4000 });
       server.faultyConnections.push(fault, fault);
       server.faultOf = once(COMMAND.READ, reset);
       await readBlock(disk, 4096);
