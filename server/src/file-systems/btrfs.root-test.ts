@@ -13,6 +13,8 @@ import { allocatedBytes, openWorkbench, type Workbench } from './test-devices.ts
 
 const MIB = 1024 * 1024;
 const SIZE = 1200 * MIB;
+/** Longer than any test takes. */
+const NEVER_SECONDS = 3600;
 const UUID = '1d2a1a6e-9f3e-4b54-8b4a-6d3c2c7b9e11';
 
 /** Options of mkfs.btrfs. */
@@ -92,7 +94,8 @@ test('the source can be mounted as before when it was copied, and the kernel has
 test('a log that was not replayed is replayed in the copy', async (t) => {
   const bench = openWorkbench(t);
   const source = await makeBtrfs(bench, '');
-  const folder = await bench.mount(source.device);
+  // By itself, the kernel would put the log into the trees after 30 s.
+  const folder = await bench.mount(source.device, `noatime,commit=${NEVER_SECONDS}`);
   await run(['sync', '--file-system', folder]);
   const file = await open(join(folder, 'in the log only'), 'w');
   await file.write(randomBytes(MIB));
@@ -299,6 +302,8 @@ async function makeRichBtrfs(folder: string): Promise<void> {
   await writeFile(at('@/after the snapshot'), 'text');
   await subvolume('snapshot', at('@'), at('second snapshot'));
   await run(['btrfs', 'quota', 'enable', folder]);
+  // The kernel counts in the background: otherwise it may be done on one of the two devices only.
+  await run(['btrfs', 'quota', 'rescan', '-w', folder]);
   await run(['btrfs', 'qgroup', 'limit', '1G', at('@/nested')]);
   await subvolume('set-default', at('@'));
 }
