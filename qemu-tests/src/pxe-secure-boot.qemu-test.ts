@@ -11,6 +11,7 @@ import { openSession } from '@diskferry/system/session';
 import { artefact } from './artefacts.ts';
 import { standby, startNetworkMachine } from './pxe-machine.ts';
 import { makeSignedTalkingDisk } from './pxe-talking-program.ts';
+import { reset } from './reset.ts';
 import { sitOn } from './sit.ts';
 
 /*
@@ -20,7 +21,7 @@ import { sitOn } from './sit.ts';
 const DISK_WORDS = 'the signed disk of this computer speaks';
 const FIRMWARE_MS = 300_000;
 /** Some 45 MB by TFTP. */
-const LOADING_MS = 400_000;
+const LOADING_MS = 800_000;
 const MEMORY_MB = 512;
 const UUID = '11223344-5566-7788-99aa-bbccddeeff07';
 
@@ -92,9 +93,7 @@ test('a computer with Secure Boot, known by its UUID, boots to standby once, and
     const lease = /eth0\s+52:54:00:bc:00:01\s+link up\s+(10\.77\.0\.1\d\d)/;
     const { match } = await machine.waitForSerial(lease, { timeoutMs: FIRMWARE_MS });
     await standby(machine, server, match[1] ?? '');
-    const { end } = machine.serial;
-    await machine.qmp({ execute: 'system_reset' });
-    await startsFromDisk(machine, end);
+    await startsFromDisk(machine, await reset(machine));
     await pxe.logged(({ event, mac: asking }) => event === 'unanswered' && asking === mac);
   });
 });

@@ -17,6 +17,7 @@ import { openSession } from '@diskferry/system/session';
 import { artefact } from './artefacts.ts';
 import { standby, startNetworkMachine } from './pxe-machine.ts';
 import { makeTalkingProgram, makeTalkingUefiDisk } from './pxe-talking-program.ts';
+import { reset } from './reset.ts';
 import { sitOn } from './sit.ts';
 
 /*
@@ -91,9 +92,8 @@ async function bootsOnce(machine: Machine, mac: string): Promise<void> {
   assert.match(String(address), /^10\.77\.0\.1/, 'the address comes from the other server');
   await pxe.logged(({ event, mac: booted }) => event === 'booted' && booted === mac, FIRMWARE_MS);
   await standby(machine, server, String(address));
-  const { end } = machine.serial;
-  await machine.qmp({ execute: 'system_reset' });
-  await machine.waitForSerial(new RegExp(DISK_WORDS), { timeoutMs: FIRMWARE_MS, from: end });
+  const from = await reset(machine);
+  await machine.waitForSerial(new RegExp(DISK_WORDS), { timeoutMs: FIRMWARE_MS, from });
   await pxe.logged(
     ({ event, mac: asking, decision }) => event === 'asked' && asking === mac && decision === 'local',
   );
