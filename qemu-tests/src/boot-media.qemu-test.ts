@@ -28,7 +28,7 @@ const MEDIA = [
 const SMALLEST_MEMORY_MB = 192;
 const DISK_BYTES = 256 * 1024 * 1024;
 const SMALL_DISK_BYTES = 4 * 1024 * 1024;
-const COMMAND_TIMEOUT_MS = 60_000;
+const COMMAND_TIMEOUT_MS = 240_000;
 const BOOT_TIMEOUT_MS = 400_000;
 
 for (const { medium, firmware, nicModel } of MEDIA) {

@@ -19,6 +19,8 @@ const PORTS = [DISK_PORT, CONTROL_PORT];
 const BOOT_TIMEOUT_MS = 240_000;
 /** The screen says so only when there is a network address. */
 const READY = /^waiting for the server$/m;
+/** The same on a screen with a disk: on a busy machine the driver of a disk may find it after the first screen. */
+const READY_WITH_DISK = /^Disks \(.*\):\n {2}(?!no disk).*\n(?:.*\n)*?waiting for the server$/m;
 /** Letters and digits on the screen of a client that pairs. */
 const PAIRING_CODE = /^Pairing code: (\S+)$/m;
 const SHORT_MS = 5_000;
@@ -76,7 +78,8 @@ export async function withBootedClient<T>(
   await using machine = await startMachine(describeMachine(boot), { session, signal, logFolder: LOG_FOLDER });
   try {
     const startedAgain = async (from: number): Promise<readonly string[]> => {
-      await machine.waitForSerial(READY, { timeoutMs: BOOT_TIMEOUT_MS, signal, hopeless: HOPELESS, from });
+      const ready = boot.disks === undefined || boot.disks.length === 0 ? READY : READY_WITH_DISK;
+      await machine.waitForSerial(ready, { timeoutMs: BOOT_TIMEOUT_MS, signal, hopeless: HOPELESS, from });
       const control = `--control-port=${machine.hostPort(CONTROL_PORT)}`;
       return [...(await securityWords(machine, boot, from)), control];
     };

@@ -9,7 +9,8 @@ import { layoutOf } from './source-computers/layout.ts';
 import { makeSourceComputer } from './source-computers/source-computer.ts';
 import { sha256Of, workCopy, workFile } from './work-files.ts';
 
-const CAPTURE_TIMEOUT_MS = 400_000;
+/** Some 100 s on an idle machine. */
+const CAPTURE_TIMEOUT_MS = 900_000;
 /** How much larger than the source's files an image may be. */
 const MOST_OVERHEAD = 1.15;
 

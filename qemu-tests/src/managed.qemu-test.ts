@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { readFile, writeFile } from 'node:fs/promises';
 import { test } from 'node:test';
 import { settingsArchive } from '@diskferry/system/medium/settings-archive';
+import type { ManagedComputer } from '@diskferry/server/serve/managed-computer';
 import { startServing } from '@diskferry/server/serve/testing/serving';
 import { run } from '@diskferry/system/run';
 import { openSession } from '@diskferry/system/session';
@@ -16,7 +17,10 @@ const DISK_BYTES = 64 * 1024 * 1024;
 const HOST = '10.0.2.2';
 const SERIAL = 'FERRY-0001';
 const EPOCH = 0;
-const COMMAND_TIMEOUT_MS = 60_000;
+const TIMEOUT_MS = 240_000;
+/** What the screen says of the server when it has answered. */
+const CONNECTED = new RegExp(`^Server: ${HOST}:\\d+\\n +connected$`, 'm');
+const hasDisk = ([computer]: readonly ManagedComputer[]): boolean => computer?.disks.length === 1;
 
 test('a computer whose medium names a server dials it, and its disk is a socket there', async (context) => {
   const serving = await startServing(context, { hosts: [HOST] });
@@ -41,14 +45,14 @@ test('a computer whose medium names a server dials it, and its disk is a socket 
       disks: [{ path: disk, format: 'raw', bus: 'virtio', serial: SERIAL }],
     },
     async ({ machine }) => {
-      const [computer] = await serving.computers((computers) => computers.length === 1);
+      await machine.waitForSerial(CONNECTED, { timeoutMs: TIMEOUT_MS });
+      const [computer] = await serving.computers(hasDisk);
       const [found] = computer?.disks ?? [];
       assert.equal(found?.name, 'vda');
       assert.equal(found.size, DISK_BYTES);
       const copy = await workFile(session, 'copy.raw');
       await run(['nbdcopy', `nbd+unix:///?socket=${found.socket}`, copy]);
       assert.equal(await sha256Of(copy), await sha256Of(disk));
-      await machine.waitForSerial(new RegExp(`^Server: ${HOST}:\\d+`, 'm'), { timeoutMs: 5_000 });
     },
   );
 });
@@ -64,7 +68,7 @@ test('a computer that starts from a finished ISO, to which a server was added, d
   await writeFile(enrolment, serving.enrol('qemu-iso'));
   const server = ['--server', `${HOST}:${serving.door.port}`, '--ca', ca, '--enrolment', enrolment];
   const words = ['media', 'customize', artefact('diskferry.iso'), iso, ...server];
-  await diskferry(words, { timeoutMs: COMMAND_TIMEOUT_MS });
+  await diskferry(words, { timeoutMs: TIMEOUT_MS });
   await withBootedClient(
     {
       name: 'managed-iso',
@@ -75,12 +79,12 @@ test('a computer that starts from a finished ISO, to which a server was added, d
       disks: [{ path: disk, format: 'raw', bus: 'virtio', serial: SERIAL }],
     },
     async ({ machine }) => {
-      const [computer] = await serving.computers((computers) => computers.length === 1);
+      await machine.waitForSerial(CONNECTED, { timeoutMs: TIMEOUT_MS });
+      const [computer] = await serving.computers(hasDisk);
       assert.equal(computer?.disks[0]?.size, DISK_BYTES);
       const copy = await workFile(session, 'copy.raw');
       await run(['nbdcopy', `nbd+unix:///?socket=${computer.disks[0].socket}`, copy]);
       assert.equal(await sha256Of(copy), await sha256Of(disk));
-      await machine.waitForSerial(new RegExp(`^Server: ${HOST}:\\d+`, 'm'), { timeoutMs: 5_000 });
     },
   );
 });

@@ -14,8 +14,8 @@ import { makeSourceComputer, ROOT_PASSWORD } from './source-computers/source-com
 import { sha256Of, workCopy, workFile } from './work-files.ts';
 
 const BOOT_TIMEOUT_MS = 300_000;
-const STEP_TIMEOUT_MS = 60_000;
-const CAPTURE_TIMEOUT_MS = 400_000;
+const STEP_TIMEOUT_MS = 240_000;
+const CAPTURE_TIMEOUT_MS = 900_000;
 const KIND = 'bios-mbr';
 
 /** Writes and renames files for ever; each tenth is brought to the disk, so that the journal is in use. */

@@ -10,9 +10,8 @@ import { createAuthority } from '@diskferry/trust/authority';
 import { artefact, LOG_FOLDER } from './artefacts.ts';
 import { workFile } from './work-files.ts';
 
-/** Far more than an idle machine needs for the start, and for a step after it. */
-const BOOT_TIMEOUT_MS = 240_000;
-const STEP_TIMEOUT_MS = 60_000;
+/** Far more than an idle machine needs for the start, or for a step after it. */
+const TIMEOUT_MS = 240_000;
 /** Where a guest finds this host, in QEMU's user network. */
 const HOST = '10.0.2.2';
 const EPOCH = 0;
@@ -39,7 +38,6 @@ async function withMachine(
 class Screen {
   readonly #machine: Machine;
   #from = 0;
-  #timeoutMs = BOOT_TIMEOUT_MS;
 
   constructor(machine: Machine) {
     this.#machine = machine;
@@ -53,9 +51,8 @@ class Screen {
 
   /** Waits for what comes after what was waited for before. */
   async shows(pattern: RegExp): Promise<void> {
-    const bound = { timeoutMs: this.#timeoutMs, from: this.#from };
+    const bound = { timeoutMs: TIMEOUT_MS, from: this.#from };
     this.#from = (await this.#machine.waitForSerial(pattern, bound)).end;
-    this.#timeoutMs = STEP_TIMEOUT_MS;
   }
 
   /** Answers a question. */

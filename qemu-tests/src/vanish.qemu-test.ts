@@ -12,7 +12,7 @@ import { workFile } from './work-files.ts';
 const SILENCE_SECONDS = 10;
 /** How long it is waited for then; the default is two minutes. */
 const RECONNECT_SECONDS = 10;
-const CAPTURE_TIMEOUT_MS = 300_000;
+const CAPTURE_TIMEOUT_MS = 900_000;
 /** Far into the copying of files: the tables of the file system are less. */
 const MID_CAPTURE = /sda: (?:[3-9]\d|\d{3})(?:\.\d)? MB read/;
 
