@@ -28,7 +28,7 @@ const SCRIPT = `
 async function traceWith(debug: string): Promise<string[]> {
   const { stderr } = await promisify(execFile)(process.execPath, ['--input-type=module', '--eval', SCRIPT], {
     env: { ...process.env, NODE_DEBUG: debug },
-    timeout: 30_000,
+    timeout: 100_000,
   });
   const lines = stderr.split('\n').filter((line) => line.startsWith('DISKFERRY:NBD'));
   return lines.map((line) => line.replace(/^DISKFERRY:NBD \d+: /, ''));
