@@ -7,7 +7,7 @@ import { after, test } from 'node:test';
 import { setImmediate } from 'node:timers/promises';
 import { splice } from './splice.ts';
 
-const BOUND = { signal: AbortSignal.timeout(30_000) };
+const bound = (): { signal: AbortSignal } => ({ signal: AbortSignal.timeout(60_000) });
 const servers: Server[] = [];
 after(() => servers.forEach((server) => server.close()));
 
@@ -17,7 +17,7 @@ async function pair(): Promise<[Socket, Socket]> {
   servers.push(server);
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
-  const accepted = once(server, 'connection', BOUND) as Promise<[Socket]>;
+  const accepted = once(server, 'connection', bound()) as Promise<[Socket]>;
   const { port } = server.address() as AddressInfo;
   const dialled = connect({ port, host: '127.0.0.1', allowHalfOpen: true });
   return [dialled, (await accepted)[0]];
@@ -27,7 +27,7 @@ async function pair(): Promise<[Socket, Socket]> {
 async function received(socket: Socket): Promise<Buffer> {
   const chunks: Buffer[] = [];
   socket.on('data', (chunk: Buffer) => chunks.push(chunk));
-  await once(socket, 'end', BOUND);
+  await once(socket, 'end', bound());
   return Buffer.concat(chunks);
 }
 
@@ -75,7 +75,7 @@ test('a connection that is reset takes the other one with it', async () => {
     const survivor = ends[side === 'near' ? 'far' : 'near'];
     survivor.on('error', () => {}).on('end', () => survivor.end());
     survivor.resume();
-    const closed = once(survivor, 'close', BOUND);
+    const closed = once(survivor, 'close', bound());
     ends[side].resetAndDestroy();
     await closed;
     await ends.done;

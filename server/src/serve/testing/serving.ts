@@ -12,7 +12,7 @@ import type { Door } from './scripted-client.ts';
 
 /** An empty file: the defaults, whatever this machine has. */
 const NO_SETTINGS = '/dev/null';
-const BOUND_MS = 30_000;
+const BOUND_MS = 60_000;
 const POLL_MS = 20;
 
 /** An imaging server of a test, on a free port of the loopback address. */
