@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 
 const MAIN = join(import.meta.dirname, '../../../client/src/main.ts');
-const BOUND_MS = 30_000;
+const BOUND_MS = 120_000;
 
 export interface KeyedClient {
   /** HOST:PORT of its disks. */

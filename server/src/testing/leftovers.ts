@@ -6,11 +6,17 @@ import { run } from '@diskferry/system/run';
 
 /** The processes that the sessions of a run folder (DISKFERRY_RUN) hold now. */
 export function heldProcesses(runFolder: string): Extract<Resource, { kind: 'process' }>[] {
-  return readdirSync(runFolder)
-    .flatMap((id) => readFileSync(join(runFolder, id, 'held.jsonl'), 'utf8').split('\n'))
-    .filter((line) => line !== '')
-    .map((line) => (JSON.parse(line) as { hold?: Resource }).hold)
-    .filter((resource) => resource?.kind === 'process');
+  return (
+    readdirSync(runFolder)
+      // Behind the last line end may stand a line that is just being written.
+      .flatMap((id) =>
+        readFileSync(join(runFolder, id, 'held.jsonl'), 'utf8')
+          .split('\n')
+          .slice(0, -1),
+      )
+      .map((line) => (JSON.parse(line) as { hold?: Resource }).hold)
+      .filter((resource) => resource?.kind === 'process')
+  );
 }
 
 /** What still exists of a run folder's work: mounts, loop devices, processes, session folders. Empty if all is well. */
