@@ -1,6 +1,7 @@
 import { once } from 'node:events';
-import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
+import { connect, createServer, type Socket } from 'node:net';
 import type { TestContext } from 'node:test';
+import { ownAddress } from '@diskferry/protocol/nbd/testing/own-address';
 import { atEnd } from '../setup/at-end.ts';
 
 export type Direction = 'to the client' | 'to the server';
@@ -19,6 +20,7 @@ export interface Fault {
 
 /** A TCP connection through it meets the fault that was planned for it, or none. */
 export interface FaultProxy {
+  readonly host: string;
   readonly port: number;
   /** For the next connections, one each. */
   plan(...faults: readonly Fault[]): void;
@@ -30,8 +32,11 @@ export interface FaultProxy {
   setOpen(isOpen: boolean): void;
 }
 
-/** Stands between a client and the server on a port of this machine. */
-export async function startFaultProxy(test: TestContext, serverPort: number): Promise<FaultProxy> {
+/** Stands between a client and a server. */
+export async function startFaultProxy(
+  test: TestContext,
+  target: { readonly host: string; readonly port: number },
+): Promise<FaultProxy> {
   const planned: Fault[] = [];
   const sockets = new Set<Socket>();
   let connections = 0;
@@ -46,7 +51,7 @@ export async function startFaultProxy(test: TestContext, serverPort: number): Pr
     connections++;
     const counted = { 'to the client': 0, 'to the server': 0 };
     counts = counted;
-    const server = connect({ port: serverPort, host: '127.0.0.1', noDelay: true });
+    const server = connect({ port: target.port, host: target.host, noDelay: true });
     const fault = planned.shift();
     const ends = { 'to the client': client, 'to the server': server };
     for (const socket of [client, server]) {
@@ -81,14 +86,15 @@ export async function startFaultProxy(test: TestContext, serverPort: number): Pr
     forward(server, 'to the client');
     forward(client, 'to the server');
   });
-  proxy.listen(0, '127.0.0.1');
+  const own = ownAddress();
+  proxy.listen(own);
   await once(proxy, 'listening');
   atEnd(test, () => {
     for (const socket of sockets) socket.destroy();
     proxy.close();
   });
   return {
-    port: (proxy.address() as AddressInfo).port,
+    ...own,
     plan: (...faults) => void planned.push(...faults),
     connections: () => connections,
     bytes: (direction) => counts[direction],

@@ -1,7 +1,7 @@
 import { attach, sourceOf } from '../setup/simulated-disk.ts';
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, describe, type TestContext, test } from 'node:test';
@@ -13,7 +13,7 @@ import { startBackground } from '../setup/background.ts';
 import { type ImagingClient, startImagingClient } from '../setup/imaging-client.ts';
 import { missing, notRoot } from '../setup/programs.ts';
 import { MIB, randomFile, scratchFolder } from '../setup/scratch.ts';
-import { until } from '../setup/wait.ts';
+import { acceptsOn, until } from '../setup/wait.ts';
 import { ByteQueue } from '../wire/byte-queue.ts';
 import { greeting, optionReply, structuredReply, uint } from '../wire/messages.ts';
 import { OPTION, OPTION_REPLY } from '../wire/numbers.ts';
@@ -102,8 +102,8 @@ describe('a simulated disk', { skip: notRoot }, () => {
 
   test('reads on after its connection was reset many times', async (t) => {
     const { file, content, client } = await scene(t);
-    const proxy = await startFaultProxy(t, client.port);
-    const disk = await attach(t, sourceOf(client, file, proxy.port), { reconnectLimitMs: LIMIT_MS });
+    const proxy = await startFaultProxy(t, client);
+    const disk = await attach(t, sourceOf(client, file, proxy), { reconnectLimitMs: LIMIT_MS });
     const all = await readBackwards(disk, (start) => {
       if ((start / MIB) % 2 !== 0) return;
       proxy.setOpen(false);
@@ -115,10 +115,10 @@ describe('a simulated disk', { skip: notRoot }, () => {
 
   test('reads on after its peer was half open', async (t) => {
     const { file, content, client } = await scene(t);
-    const proxy = await startFaultProxy(t, client.port);
+    const proxy = await startFaultProxy(t, client);
     proxy.plan({ kind: 'silence', direction: 'to the client', afterBytes: 2.5 * MIB });
     const options = { reconnectLimitMs: LIMIT_MS, requestTimeoutMs: 1500 };
-    const disk = await attach(t, sourceOf(client, file, proxy.port), options);
+    const disk = await attach(t, sourceOf(client, file, proxy), options);
     assert.ok((await readBackwards(disk)).equals(content));
     assert.ok(proxy.connections() > 1);
     await disk.detach();
@@ -142,7 +142,7 @@ describe('a simulated disk', { skip: notRoot }, () => {
       'error-pread-rate=100%',
       `error-pread-file=${trigger}`,
     ]);
-    await until('nbdkit listening', () => existsSync(socketPath));
+    await until('nbdkit listening', () => acceptsOn(socketPath));
     const disk = await attach(t, {
       kind: 'remote',
       address: { transport: 'unix', socketPath, exportName: '' },

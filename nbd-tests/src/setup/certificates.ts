@@ -2,11 +2,12 @@ import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createSecureContext } from 'node:tls';
 import type { ClientTls } from '@diskferry/protocol/nbd/client-tls';
+import { ownAddress } from '@diskferry/protocol/nbd/testing/own-address';
 import { createAuthority, issueCertificate } from '@diskferry/trust/authority';
 import type { ConnectionSecurity } from '@diskferry/trust/connection-security';
 import { fingerprintOf } from '@diskferry/trust/fingerprint';
 
-const HOSTS = ['localhost', '127.0.0.1'];
+const HOSTS = ['localhost', '127.0.0.1', ownAddress().host];
 
 /** A folder with keys and certificates under the names that nbdkit, QEMU, libnbd and our client expect. */
 export interface Certificates {

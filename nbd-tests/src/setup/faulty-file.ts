@@ -4,7 +4,7 @@ import type { TestContext } from 'node:test';
 import { run } from '@diskferry/system/run';
 import { atEnd } from './at-end.ts';
 import { startBackground } from './background.ts';
-import { until } from './wait.ts';
+import { acceptsOn, until } from './wait.ts';
 
 /** A file whose medium has a bad place, or goes away. */
 export interface FaultyFile {
@@ -34,7 +34,7 @@ export async function makeFaultyFile(
     dd if=${bytes} iflag=skip_bytes,count_bytes,fullblock bs=1M skip="$4" count="$3" status=none`;
   const words = [`pread=${read}`, `get_size=echo ${statSync(bytes).size}`];
   startBackground(test, ['nbdkit', '--foreground', '--readonly', '--unix', socket, 'eval', ...words]);
-  await until('nbdkit listening', () => existsSync(socket));
+  await until('nbdkit listening', () => acceptsOn(socket));
   const mountPoint = join(folder, `${name}.mount`);
   mkdirSync(mountPoint);
   const path = join(mountPoint, name);

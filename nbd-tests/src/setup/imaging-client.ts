@@ -1,7 +1,7 @@
 import { basename, join } from 'node:path';
 import type { TestContext } from 'node:test';
 import type { DiskAddress } from '@diskferry/protocol/disk-address';
-import { freePort } from '@diskferry/server/qemu/free-port';
+import { ownAddress } from '@diskferry/protocol/nbd/testing/own-address';
 import { openControlConnection } from '@diskferry/server-adapter/control/control-connection';
 import type { Command } from '@diskferry/system/run';
 import { atEnd } from './at-end.ts';
@@ -23,9 +23,9 @@ export interface ImagingClientOptions {
   readonly sectorSize?: number;
   /** TLS with these; plain text without. */
   readonly certificates?: Certificates | undefined;
-  /** The address to listen on, loopback by default. */
+  /** The address to listen on, one of the loopback network by default. */
   readonly host?: string;
-  /** The port of the disks, a free one by default. */
+  /** The port of the disks, one of this process alone by default. */
   readonly port?: number;
   /** An executable that is run instead of the source. */
   readonly executable?: string;
@@ -53,9 +53,10 @@ export async function startImagingClient(
   test: TestContext,
   options: ImagingClientOptions,
 ): Promise<ImagingClient> {
-  const { host = '127.0.0.1', port = await freePort(), certificates } = options;
+  const own = ownAddress();
+  const { host = own.host, port = own.port, certificates } = options;
   const { isReady = (port) => accepts(port, host) } = options;
-  const controlPort = await freePort();
+  const controlPort = ownAddress().port;
   const background = startBackground(
     test,
     commandLine({ ...options, host, port, controlPort, stateFolder: scratchFolder(test) }),

@@ -32,9 +32,13 @@ export async function attach(
 
 type RemoteSource = Extract<DiskSource, { readonly kind: 'remote' }>;
 
-/** A disk of an imaging client as a source, without encryption. */
-export function sourceOf(client: ImagingClient, path: string, port = client.port): RemoteSource {
-  const address = { transport: 'tcp', host: client.host, port, exportName: client.exportName(path) } as const;
+/** A disk of an imaging client as a source, without encryption; at another address where something stands between. */
+export function sourceOf(
+  client: ImagingClient,
+  path: string,
+  { host, port }: Pick<ImagingClient, 'host' | 'port'> = client,
+): RemoteSource {
+  const address = { transport: 'tcp', host, port, exportName: client.exportName(path) } as const;
   return { kind: 'remote', address, security: { kind: 'insecure' }, controlPort: client.controlPort };
 }
 

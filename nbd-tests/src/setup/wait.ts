@@ -1,9 +1,9 @@
-import { connect } from 'node:net';
+import { connect, type NetConnectOpts } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 const POLL_MS = 20;
 /** Far more than anything here needs; what waits so long has failed. */
-const BOUND_MS = 30_000;
+const BOUND_MS = 120_000;
 
 /**
  * Waits until something is so, for programs that tell of it in no other way.
@@ -23,9 +23,18 @@ export async function until(
 }
 
 /** Whether something listens there. */
-export function accepts(port: number, host = '127.0.0.1'): Promise<boolean> {
+export function accepts(port: number, host: string): Promise<boolean> {
+  return canConnect({ port, host });
+}
+
+/** Whether something listens on a unix socket, which is there a moment before. */
+export function acceptsOn(socketPath: string): Promise<boolean> {
+  return canConnect({ path: socketPath });
+}
+
+function canConnect(target: NetConnectOpts): Promise<boolean> {
   return new Promise((resolve) => {
-    const socket = connect(port, host);
+    const socket = connect(target);
     socket.once('connect', () => {
       socket.destroy();
       resolve(true);
