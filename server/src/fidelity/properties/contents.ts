@@ -1,5 +1,10 @@
 import { type FidelityProperty, LINUX } from '../property.ts';
 
+/** Makes a byte of a file another one, whichever it is: of random bytes, one in 256 is what one would write. */
+const turnByte = (file: string, offset: number): string =>
+  `dd if=${file} bs=1 skip=${offset} count=1 status=none | tr '\\000-\\377' '\\001-\\377\\000' | ` +
+  `dd of=${file} bs=1 seek=${offset} conv=notrunc status=none`;
+
 export const CONTENTS: readonly FidelityProperty[] = [
   {
     name: 'contents of a small file',
@@ -26,8 +31,7 @@ export const CONTENTS: readonly FidelityProperty[] = [
     name: 'the last byte of a file of many megabytes',
     on: LINUX,
     plant: 'head -c 9000001 /dev/urandom > file',
-    spoil:
-      "tail -c 1 file | tr '\\000-\\377' '\\001-\\377\\000' | dd of=file bs=1 seek=9000000 conv=notrunc status=none",
+    spoil: turnByte('file', 9_000_000),
     reported: 'content',
   },
   {
@@ -35,7 +39,7 @@ export const CONTENTS: readonly FidelityProperty[] = [
     on: LINUX,
     plant:
       'for n in {1..60}; do head -c 4096 /dev/urandom >> one; sync one; head -c 4096 /dev/urandom >> two; sync two; done',
-    spoil: 'printf X | dd of=two bs=1 seek=123456 conv=notrunc status=none',
+    spoil: turnByte('two', 123_456),
     reported: 'content',
   },
   {
@@ -79,7 +83,7 @@ export const CONTENTS: readonly FidelityProperty[] = [
     name: 'contents of a file with blocks that were reserved and never written',
     on: ['ext4', 'XFS', 'Btrfs'],
     plant: 'fallocate -l 1M file; head -c 5000 /dev/urandom | dd of=file conv=notrunc status=none',
-    spoil: 'printf XYZ | dd of=file bs=1 seek=4000 conv=notrunc status=none',
+    spoil: turnByte('file', 4000),
     reported: 'content',
   },
 ];
