@@ -170,8 +170,8 @@ test('old data on the destination does not come up in a file', async (t) => {
 
 test('the boot sector tells where the new partition starts, and boot code stays', async (t) => {
   const bench = openWorkbench(t);
-  const { device, image } = await makeNtfsVolume(bench, SIZE, async () => {});
-  await writeAtByte(image, 0x100, Buffer.from('BOOT CODE'));
+  const { device } = await makeNtfsVolume(bench, SIZE, async () => {});
+  await writeAtByte(device, 0x100, Buffer.from('BOOT CODE'));
   const fileSystem = await recogniseFileSystem(device);
   const disk = bench.file('disk', SIZE + 5 * MIB);
   bench.session.hold({ kind: 'loop', backing: disk });
@@ -187,7 +187,7 @@ test('the boot sector tells where the new partition starts, and boot code stays'
 
 const REFUSED: readonly {
   what: string;
-  spoil: (bench: Workbench, device: string, image: string) => Promise<void>;
+  spoil: (bench: Workbench, device: string) => Promise<void>;
   says: RegExp;
 }[] = [
   {
@@ -207,8 +207,8 @@ const REFUSED: readonly {
   },
   {
     what: 'a log with unfinished changes',
-    spoil: async (_bench, device, image) => {
-      await writeAtByte(image, await placeOfLog(device), RESTART_PAGES_IN_USE);
+    spoil: async (_bench, device) => {
+      await writeAtByte(device, await placeOfLog(device), RESTART_PAGES_IN_USE);
     },
     says: /was not unmounted/,
   },
@@ -217,8 +217,8 @@ const REFUSED: readonly {
 for (const { what, spoil, says } of REFUSED) {
   test(`${what} is refused, and told what to do`, async (t) => {
     const bench = openWorkbench(t);
-    const { device, image } = await makeNtfsVolume(bench, 32 * MIB, async () => {});
-    await spoil(bench, device, image);
+    const { device } = await makeNtfsVolume(bench, 32 * MIB, async () => {});
+    await spoil(bench, device);
     const fileSystem = await recogniseFileSystem(device);
     assert.match(fileSystem.suitability({ bytes: 32 * MIB, sectorBytes: 512 }).obstacle ?? '', says);
     assert.match(fileSystem.notes.join('\n'), says);
@@ -374,6 +374,7 @@ function assertSame(actual: readonly string[], expected: readonly string[], what
   );
 }
 
+/** On a device, not in the file behind it: of that, the kernel may remember what was read before. */
 async function writeAtByte(path: string, offset: number, data: Uint8Array): Promise<void> {
   const file = await open(path, 'r+');
   await file.write(data, 0, data.length, offset);
