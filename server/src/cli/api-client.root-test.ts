@@ -91,7 +91,7 @@ describe('the command line as a client of a server', { concurrency: 1 }, () => {
     assertEnds(await cli('capture', 'sda@web2', 'web'), 2, /knows no computer web2; .*--alone/);
 
     const captured = await cli('capture', 'source.raw@web1', 'web', '--afterwards', 'standby');
-    assertEnds(captured, 0, /^capture source\.raw@web1 → web: done, image web:1, \d+ s\n$/);
+    assertEnds(captured, 0, /^capture source\.raw@web1 → web: done, image web:1, (\d+ min )?\d+ s\n$/);
     assert.match(captured.stderr, /^ *\d+% {2}\S+ \S+ of \S+ MB .*\w+/m);
     assertEnds(await cli('images'), 0, /^IMAGE .*\nweb:1 +ready +qcow2/);
     assertEnds(await cli('images', 'check', 'web'), 0, /^check-image \S+: done/);
