@@ -12,8 +12,12 @@ mount -t proc proc /run/root/proc
 mount -t sysfs sys /run/root/sys
 mount -t tmpfs tmpfs /run/root/run
 ip link set lo up
+# Messages of the kernel would run through the words of the command that are waited for; errors still come.
+echo 4 >/proc/sys/kernel/printk
 chroot /run/root "$@"
-echo "guest command ended with exit code $?"
+code=$?
+[ "$code" = 0 ] || dmesg | tail -n 80
+echo "guest command ended with exit code $code"
 sleep 1
 echo o >/proc/sysrq-trigger
 sleep 60
