@@ -9,6 +9,7 @@ import {
   assertNothingLeft,
   captureOf,
   endedJob,
+  MUCH_CONTENT,
   type ServedComputer,
   serveComputer,
   startAgain,
@@ -16,8 +17,8 @@ import {
 } from './testing/served-computer.ts';
 
 /** A server with a computer, and the image "web" of its full disk. */
-async function serveImage(t: TestContext): Promise<ServedComputer> {
-  const place = await serveComputer(t);
+async function serveImage(t: TestContext, options: { contentBytes?: number } = {}): Promise<ServedComputer> {
+  const place = await serveComputer(t, [], options);
   const { json: job } = await place.server.ask('POST', '/api/v1/jobs', captureOf('web', 'source.raw'));
   const captured = await endedJob(place.server, job.id);
   assert.equal(captured.state, 'succeeded', JSON.stringify(captured.error));
@@ -82,7 +83,7 @@ test('an image is converted, and equals the old one and the disk; another disk i
 });
 
 test('an image that is read is not deleted; a conversion that is cancelled leaves nothing', async (t) => {
-  const place = await serveImage(t);
+  const place = await serveImage(t, { contentBytes: MUCH_CONTENT });
   const { server, images } = place;
   const { json: page } = await server.ask('GET', '/api/v1/images');
   const [image] = page.images;
@@ -100,7 +101,7 @@ test('an image that is read is not deleted; a conversion that is cancelled leave
 });
 
 test('a server that is killed in a conversion goes on with it when it starts again', async (t) => {
-  const place = await serveImage(t);
+  const place = await serveImage(t, { contentBytes: MUCH_CONTENT });
   const job = await start(place, 'convert', { image: 'web', name: 'new' });
   await until(
     async () => (await place.server.ask('GET', `/api/v1/jobs/${job.id}`)).json.progress.totalBytes > 0,

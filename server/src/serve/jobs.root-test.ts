@@ -11,6 +11,7 @@ import {
   assertNothingLeft,
   captureOf,
   endedJob,
+  MUCH_CONTENT,
   serveComputer,
   startAgain,
   until,
@@ -118,7 +119,7 @@ test('a server that ends in a capture goes on with it when it starts again, and 
 });
 
 test('a computer whose deploy is cancelled in the middle has no system any more', async (t) => {
-  const { server } = await serveComputer(t);
+  const { server } = await serveComputer(t, [], { contentBytes: MUCH_CONTENT });
   const { json: first } = await server.ask('POST', '/api/v1/jobs', captureOf('web', 'source.raw'));
   assert.equal((await endedJob(server, first.id)).state, 'succeeded');
   await server.ask('POST', '/api/v1/computers/pc1/state', { cause: 'adopted' });

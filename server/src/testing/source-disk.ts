@@ -13,6 +13,8 @@ const EDGE = MIB;
 export interface SourceDiskOptions {
   readonly name?: string;
   readonly size?: number;
+  /** Of the one file that it has by default: a larger one where a test breaks in while it is copied. */
+  readonly contentBytes?: number;
   /** Fills the root folder of the file system. */
   readonly fill?: (folder: string) => Promise<void>;
 }
@@ -20,7 +22,12 @@ export interface SourceDiskOptions {
 /** Makes a sparse disk file with a GPT and one ext4 partition, by default with one file of 24 MiB. */
 export async function makeSourceDisk(
   bench: Workbench,
-  { name = 'source.raw', size = 128 * MIB, fill = writeContent }: SourceDiskOptions = {},
+  {
+    name = 'source.raw',
+    size = 128 * MIB,
+    contentBytes = 24 * MIB,
+    fill = (folder) => writeFile(join(folder, 'content'), randomBytes(contentBytes)),
+  }: SourceDiskOptions = {},
 ): Promise<string> {
   const disk = bench.file(name, size);
   const sectors = (size - 2 * EDGE) / 512;
@@ -49,8 +56,4 @@ export async function sha256(path: string): Promise<string> {
   const hash = createHash('sha256');
   await pipeline(createReadStream(path), hash);
   return hash.digest('hex');
-}
-
-async function writeContent(folder: string): Promise<void> {
-  await writeFile(join(folder, 'content'), randomBytes(24 * MIB));
 }

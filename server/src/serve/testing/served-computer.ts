@@ -7,6 +7,7 @@ import { compareTrees } from '../../compare/compare-trees.ts';
 import { openWorkbench, type Workbench } from '../../file-systems/test-devices.ts';
 import { leftovers } from '../../testing/leftovers.ts';
 import { attachRoot, makeSourceDisk } from '../../testing/source-disk.ts';
+import { stablePort } from '../../testing/stable-port.ts';
 import { enrolmentsOf } from '../serve.ts';
 import { startManagedClient } from './client-process.ts';
 import { type ApiAnswer, type ServeProcess, startServeProcess } from './serve-process.ts';
@@ -31,16 +32,27 @@ export interface ServedComputer extends Place {
   readonly target: string;
 }
 
-/** Starts a server with a location and one registered computer, "pc1", which has a full disk and an empty one. */
-export async function serveComputer(t: TestContext, words: readonly string[] = []): Promise<ServedComputer> {
+/**
+ * Starts a server with a location and one registered computer, "pc1", which has a full disk and an empty one.
+ *
+ * @param contentBytes see `makeSourceDisk`
+ */
+export async function serveComputer(
+  t: TestContext,
+  words: readonly string[] = [],
+  { contentBytes }: { readonly contentBytes?: number } = {},
+): Promise<ServedComputer> {
   const bench = openWorkbench(t);
   const [stateFolder, runFolder] = [join(bench.folder, 's'), join(bench.folder, 'r')];
   const images = join(bench.folder, 'images');
   await mkdir(images);
   const place = { bench, stateFolder, runFolder, images };
-  const server = await start(t, place, ['--port', '0', ...words]);
+  const server = await start(t, place, ['--port', String(await stablePort()), ...words]);
   assert.equal((await server.ask('POST', '/api/v1/locations', { name: 'here', folder: images })).status, 201);
-  const source = await makeSourceDisk(bench, { size: SOURCE_BYTES });
+  const source = await makeSourceDisk(bench, {
+    size: SOURCE_BYTES,
+    ...(contentBytes === undefined ? {} : { contentBytes }),
+  });
   const target = bench.file('target.raw', TARGET_BYTES);
   const secret = enrolmentsOf(stateFolder).create('lab');
   startManagedClient(t, {
@@ -76,6 +88,9 @@ async function start(t: TestContext, place: Place, words: readonly string[]): Pr
   });
   return server;
 }
+
+/** So much that a test that sees the first of it copied can break in before the last is, in bytes. */
+export const MUCH_CONTENT = 72 * MIB;
 
 /** The job that captures a disk. */
 export function captureOf(image: string, disk: string, computer = 'pc1'): object {

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { readServerSettings, type ServerSettings } from '../../settings/server-settings.ts';
+import { stablePort } from '../../testing/stable-port.ts';
 import { listComputers } from '../local-client.ts';
 import type { ManagedComputer } from '../managed-computer.ts';
 import { interfacePath } from '../run-folder.ts';
@@ -60,7 +61,7 @@ export async function startServing(
       log: (_, line) => log.push(line),
       ...(graceMs === undefined ? {} : { grantGraceMs: graceMs }),
     });
-  let server: ImagingServer | undefined = await start(0);
+  let server: ImagingServer | undefined = await start(await stablePort());
   const { port } = server;
   const stop = async (): Promise<void> => {
     await server?.close();
