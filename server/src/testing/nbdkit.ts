@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-const BOUND_MS = 20_000;
+const BOUND_MS = 60_000;
 const POLL_MS = 20;
 
 /**
@@ -20,11 +20,14 @@ export async function serveFile(
   // The rate filter counts bits.
   const rate = bytesPerSecond === undefined ? [] : [`rate=${bytesPerSecond * 8}`];
   const filter = bytesPerSecond === undefined ? [] : ['--filter=rate'];
-  const words = ['--foreground', '--readonly', '--unix', socket, ...filter, 'file', file, ...rate];
+  // It is written when the socket can be dialled; the socket itself is there a moment earlier.
+  const ready = join(folder, 'nbdkit.pid');
+  const place = ['--unix', socket, '--pidfile', ready];
+  const words = ['--foreground', '--readonly', ...place, ...filter, 'file', file, ...rate];
   const child = spawn('nbdkit', words, { stdio: ['ignore', 'ignore', 'inherit'] });
   const kill = (): void => void child.kill('SIGKILL');
   test.after(kill);
-  for (let waited = 0; !existsSync(socket); waited += POLL_MS) {
+  for (let waited = 0; !existsSync(ready); waited += POLL_MS) {
     if (waited > BOUND_MS || child.exitCode !== null) throw new Error('nbdkit did not start');
     await sleep(POLL_MS);
   }
