@@ -9,6 +9,7 @@ import type {
 import type { Session } from '@diskferry/system/session';
 import { artefact, LOG_FOLDER } from './artefacts.ts';
 import { sitOn } from './sit.ts';
+import { EMULATION_WORD } from './source-computers/emulation.ts';
 
 /** What we advise at least; on UEFI the signed GRUB needs more (ADR 25). */
 const MEMORY_MB = { bios: 256, uefi: 384, 'uefi-secure-boot': 384 } as const;
@@ -155,7 +156,7 @@ function mediumOf(
       return {
         kernel: artefact('pxe/vmlinuz'),
         initrd: managedInitrd ?? artefact('pxe/initrd'),
-        append: [KERNEL_WORDS, ...kernelWords].join(' '),
+        append: [KERNEL_WORDS, EMULATION_WORD, ...kernelWords].join(' '),
       };
   }
 }

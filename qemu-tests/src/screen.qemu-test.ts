@@ -8,6 +8,7 @@ import { run } from '@diskferry/system/run';
 import { openSession, type Session } from '@diskferry/system/session';
 import { createAuthority } from '@diskferry/trust/authority';
 import { artefact, LOG_FOLDER } from './artefacts.ts';
+import { EMULATION_WORD } from './source-computers/emulation.ts';
 import { workFile } from './work-files.ts';
 
 /** Far more than an idle machine needs for the start, or for a step after it. */
@@ -27,7 +28,7 @@ async function withMachine(
     memoryMb: 256,
     kernel: artefact('pxe/vmlinuz'),
     initrd: artefact('pxe/initrd'),
-    append: 'console=tty0 console=ttyS0,115200',
+    append: `console=tty0 console=ttyS0,115200 ${EMULATION_WORD}`,
     ...description,
   } as const;
   await using machine = await startMachine(whole, { session, logFolder: LOG_FOLDER });

@@ -6,6 +6,7 @@ import { run } from '@diskferry/system/run';
 import { openSession } from '@diskferry/system/session';
 import { LOG_FOLDER } from '../artefacts.ts';
 import { debianArchive } from '../source-computers/debian-archive.ts';
+import { EMULATION_WORD } from '../source-computers/emulation.ts';
 import { layoutOf } from '../source-computers/layout.ts';
 import { makeSourceComputer } from '../source-computers/source-computer.ts';
 
@@ -51,7 +52,7 @@ export async function runInDebianGuest(name: string, expected: RegExp, context: 
       memoryMb: MEMORY_MB,
       kernel: boot(kernel).path,
       initrd: boot(initrd).path,
-      append: `root=UUID=${rootUuid} ro console=ttyS0 init=/bin/sh -- -c "${command}" sh ${process.execPath} ${program}`,
+      append: `root=UUID=${rootUuid} ro console=ttyS0 ${EMULATION_WORD} init=/bin/sh -- -c "${command}" sh ${process.execPath} ${program}`,
       disks: [
         { path: computer.diskPath, format: 'raw', bus: 'virtio', snapshot: true },
         { path: script, format: 'raw', bus: 'virtio', readOnly: true },

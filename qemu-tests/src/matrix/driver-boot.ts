@@ -8,6 +8,7 @@ import { run } from '@diskferry/system/run';
 import type { Session } from '@diskferry/system/session';
 import { artefact, LOG_FOLDER } from '../artefacts.ts';
 import { sitOn } from '../sit.ts';
+import { EMULATION_WORD } from '../source-computers/emulation.ts';
 import { workFile } from '../work-files.ts';
 import type { CellResult } from './cell-result.ts';
 import { openGuestShell, readGuestDrivers } from './guest-drivers.ts';
@@ -130,6 +131,7 @@ async function describeMachine(
       KERNEL_WORDS,
       'diskferry.insecure',
       'diskferry.shell',
+      EMULATION_WORD,
       ...(isMicrovm(models) ? [MICROVM_KERNEL_WORD] : []),
     ].join(' '),
     nic: { model: 'virtio-net-pci', forwardedPorts: [CONTROL_PORT] },

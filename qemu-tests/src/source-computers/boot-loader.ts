@@ -2,6 +2,7 @@ import { access, open, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DiskferryError } from '@diskferry/system/errors';
 import { run } from '@diskferry/system/run';
+import { EMULATION_WORD } from './emulation.ts';
 import { grubPath, type RootFileSystem, rootFacts } from './root-file-system.ts';
 
 const GRUB_FOLDER = '/usr/lib/grub';
@@ -27,7 +28,7 @@ terminal_output console serial
 set timeout=0
 menuentry "Debian" {
   search --no-floppy --fs-uuid --set=root ${rootUuid}
-  linux ${grubPath(rootFileSystem, '/vmlinuz')} root=UUID=${rootUuid}${words} ro console=tty0 console=ttyS0,115200 quiet mitigations=off fsck.mode=skip
+  linux ${grubPath(rootFileSystem, '/vmlinuz')} root=UUID=${rootUuid}${words} ro console=tty0 console=ttyS0,115200 quiet mitigations=off fsck.mode=skip ${EMULATION_WORD}
   initrd ${grubPath(rootFileSystem, '/initrd.img')}
 }
 `;

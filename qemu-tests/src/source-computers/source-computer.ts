@@ -86,6 +86,7 @@ async function diskRecipe(parameters: readonly string[]): Promise<string> {
   const files = [
     'build-disk.ts',
     'boot-loader.ts',
+    'emulation.ts',
     'file-at-end.ts',
     'junk.ts',
     'layout.ts',
