@@ -16,7 +16,7 @@ export interface ConnectOptions {
    * after the same time again, or 10 s; with one its disk is given some minutes.
    */
   readonly requestTimeoutMs?: number;
-  /** Time to connect and to agree on the export, in ms. */
+  /** Time to connect and to agree on the export, in ms; 30 s by default. */
   readonly connectTimeoutMs?: number;
   /** The connection is encrypted, or not made; plain without it. */
   readonly tls?: ClientTls | undefined;
@@ -40,7 +40,8 @@ export interface NbdExport {
 export type NbdServer = { readonly host: string; readonly port: number } | { readonly socketPath: string };
 
 const REQUEST_TIMEOUT_MS = 30_000;
-const CONNECT_TIMEOUT_MS = 10_000;
+/** A slow or emulated computer takes seconds for the handshake of TLS alone. */
+const CONNECT_TIMEOUT_MS = 30_000;
 
 /**
  * Connects to an export. Requests are pipelined, split to what the server takes, and reads are rounded to its blocks.

@@ -13,7 +13,8 @@ import { type DiskFacts, factsOf, refuseOtherDisk } from './same-disk.ts';
 
 /** How long a lost connection is waited for, in ms, unless told otherwise. */
 const RECONNECT_LIMIT_MS = 120_000;
-const CONNECT_TIMEOUT_MS = 10_000;
+/** For one attempt to connect again, in ms: short, since TCP asks ever more seldom while nobody answers. */
+const CONNECT_TIMEOUT_MS = 20_000;
 /**
  * An attempt that begins just before the limit has so long all the same, in ms: one of a few milliseconds would always
  * fail, and its "did not answer within 0.001 s" would hide why the attempts before it failed.

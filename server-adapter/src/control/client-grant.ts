@@ -5,8 +5,11 @@ import type { ClientTls } from '@diskferry/trust/secure-context';
 import { type ControlConnection, openControlConnection } from './control-connection.ts';
 import type { GrantPurpose } from './managed-grant.ts';
 
-/** For the connection and for each answer, in ms: shorter than the time for which the client keeps a grant. */
-const TIMEOUT_MS = 10_000;
+/**
+ * For the connection and for each answer, in ms: several attempts fit into the time for which the client keeps a grant. The
+ * handshake of TLS alone takes an emulated computer seconds.
+ */
+const TIMEOUT_MS = 20_000;
 /** Between attempts to reach a client again, in ms. */
 const RETRY_MS = 2_000;
 
