@@ -198,6 +198,8 @@ export class JobEngine {
       await this.#tell(row, 'job.started', `was begun (attempt ${row.attempt} of ${row.maxAttempts})`);
       const runner = runners[row.kind];
       if (runner === undefined) throw unknownKind(row.kind, Object.keys(runners));
+      // Cancelled while that was written: the runner need not begin.
+      signal.throwIfAborted();
       result = await runner.run({
         job: jobOf(row),
         signal,

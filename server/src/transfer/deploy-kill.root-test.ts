@@ -59,7 +59,7 @@ test('a deploy that is killed at any moment leaves no disk that looks whole, and
   const whole = await startWriting();
   const began = performance.now();
   await whole.printed(SIGNS);
-  const durationMs = performance.now() - began;
+  let durationMs = performance.now() - began;
   const { exitCode, stderr } = await whole.ended;
   assert.equal(exitCode, 0, stderr);
   t.diagnostic(`seed ${SEED}; signed after ${Math.round(durationMs)} ms`);
@@ -74,6 +74,8 @@ test('a deploy that is killed at any moment leaves no disk that looks whole, and
     killIfRunning(cli.pid);
     const { stderr: said } = await cli.ended;
     if (!SIGNS.test(said)) broken++;
+    // The machine may have had other work when the whole one ran, and less now.
+    else durationMs = Math.min(durationMs, afterMs);
     await assertNotWholeUnlessSigned(said, `killed after ${Math.round(afterMs)} ms`);
     const { stderr: cleanUp, exitCode: cleanedUp } = await runCli(['cleanup'], { env });
     assert.equal(cleanedUp, 0, cleanUp);
