@@ -24,6 +24,14 @@ export function peakMemory(pid: number | 'self'): number {
   return statusField(pid, 'VmHWM');
 }
 
+/**
+ * The most memory that a process has had so far without the pages of its files, such as its own executable, in bytes: the
+ * kernel drops those when it needs their room, and has as many of them there as it likes until then.
+ */
+export function peakOwnMemory(pid: number): number {
+  return peakMemory(pid) - statusField(pid, 'RssFile');
+}
+
 /** The memory that a process has resident now, in bytes. */
 export function residentMemory(pid: number | 'self'): number {
   return statusField(pid, 'VmRSS');
