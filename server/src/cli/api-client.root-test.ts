@@ -6,7 +6,12 @@ import { join } from 'node:path';
 import { describe, test, type TestContext } from 'node:test';
 import { createAuthority } from '@diskferry/trust/authority';
 import { enrolmentsOf } from '../serve/serve.ts';
-import { serveComputer, type ServedComputer, startAgain } from '../serve/testing/served-computer.ts';
+import {
+  MUCH_CONTENT,
+  serveComputer,
+  type ServedComputer,
+  startAgain,
+} from '../serve/testing/served-computer.ts';
 import { startOnTerminal } from '../testing/cli-terminal.ts';
 import { type CliProcess, type CliResult, runCli, startCli } from '../testing/cli-process.ts';
 
@@ -24,8 +29,9 @@ interface Place extends ServedComputer {
   readonly logIn: () => Promise<CliResult>;
 }
 
-async function serve(t: TestContext): Promise<Place> {
-  const served = await serveComputer(t);
+/** @param contentBytes of the full disk, see `makeSourceDisk` */
+async function serve(t: TestContext, contentBytes?: number): Promise<Place> {
+  const served = await serveComputer(t, [], contentBytes === undefined ? {} : { contentBytes });
   const { bench, server } = served;
   const env = {
     DISKFERRY_RUN: join(bench.folder, 'elsewhere'),
@@ -151,7 +157,7 @@ describe('the command line as a client of a server', { concurrency: 1 }, () => {
   });
 
   test('a job is cancelled; one whose watching is interrupted goes on; both are followed to their ends', async (t) => {
-    const { cli, start, ask, logIn } = await serve(t);
+    const { cli, start, ask, logIn } = await serve(t, MUCH_CONTENT);
     await logIn();
     const capture = ['capture', 'source.raw@pc1', 'web', '--afterwards', 'standby'];
     const { id } = await ask(...capture, '--detach');
@@ -295,7 +301,7 @@ describe('the command line as a client of a server', { concurrency: 1 }, () => {
   });
 
   test('a server that is restarted is waited for; one that is gone is told', async (t) => {
-    const place = await serve(t);
+    const place = await serve(t, MUCH_CONTENT);
     const { server, runFolder, cli, start, logIn, env: client } = place;
     await logIn();
     const events = startOnTerminal(['events', '--follow'], client);
