@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
+import { setImmediate } from 'node:timers/promises';
 import { openSqlite } from '../database/testing/each-database.ts';
 import { EventLog } from '../events/event-log.ts';
 import { JobStore } from '../jobs/job-store.ts';
@@ -18,11 +19,11 @@ test('computers of one network have one link', () => {
   assert.equal(linkOf('unknown'), undefined);
 });
 
-/** A deployed computer that dials in while a job of it is there. @returns whether it was sent to its own disk */
-async function isSentAway(
-  t: TestContext,
-  job: { readonly startAfter?: string } | undefined,
-): Promise<boolean> {
+/** How long a computer is given that may leave, or stay, in ms of the clock of the test. */
+const MOMENT_MS = 60_000;
+
+/** A deployed computer, and its server. */
+async function deployedComputer(t: TestContext) {
   const database = await openSqlite(t);
   const [events, store] = [new EventLog(database), new JobStore(database)];
   const registry = await Registry.open(database, events);
@@ -30,16 +31,18 @@ async function isSentAway(
   const { computer } = await registry.seen({ inventory, via: 'test' });
   await registry.register(computer.id, { name: 'pc1' }, 'test');
   await registry.changeState('pc1', { cause: 'adopted', actor: 'test' });
-  if (job !== undefined) {
-    await store.add({ kind: 'capture', spec: {}, createdBy: 'me', computerId: computer.id, ...job });
-  }
-  const asked: string[] = [];
+  const fleet = new Fleet({ registry, events, isWanted: (id) => store.isDueFor(id), log: () => {} });
+  const [left, gone] = [Promise.withResolvers<'left'>(), Promise.withResolvers<string>()];
+  t.after(() => gone.resolve('the test is over'));
   const link = {
     signal: new AbortController().signal,
-    ended: Promise.resolve('it left'),
-    ask: async ({ type }: { readonly type: string }) => void asked.push(type),
+    ended: gone.promise,
+    ask: async ({ type }: { readonly type: string }) => {
+      assert.equal(type, 'leave');
+      left.resolve('left');
+      gone.resolve('it left');
+    },
   };
-  const fleet = new Fleet({ registry, events, isWanted: (id) => store.isDueFor(id), log: () => {} });
   const client = {
     name: 'pc1',
     fingerprint: 'ab',
@@ -48,13 +51,57 @@ async function isSentAway(
     inventory,
     link,
   };
-  await fleet.attend(client as unknown as Computer);
-  return asked.includes('leave');
+  t.mock.timers.enable({ apis: ['setTimeout'] });
+  return {
+    store,
+    fleet,
+    id: computer.id,
+    addJob: (changes: { readonly startAfter?: string } = {}) =>
+      store.add({ kind: 'capture', spec: {}, createdBy: 'me', computerId: computer.id, ...changes }),
+    dialIn: () => void fleet.attend(client as unknown as Computer),
+    /** Whether it is sent to its own disk before a while has passed. */
+    leaves: async () => {
+      for (let passed = 0; passed < MOMENT_MS; passed += 1000) {
+        // What the server asks its database meanwhile takes no time of that clock.
+        for (let turn = 0; turn < 20; turn++) await setImmediate();
+        t.mock.timers.tick(1000);
+      }
+      return (await Promise.race([left.promise, setImmediate()])) === 'left';
+    },
+  };
 }
 
-test('a deployed computer that dials in stays for a job that waits for its turn, and not for one that has time', async (t) => {
-  assert.equal(await isSentAway(t, undefined), true);
-  assert.equal(await isSentAway(t, {}), false);
-  assert.equal(await isSentAway(t, { startAfter: '2020-01-01T00:00:00.000Z' }), false);
-  assert.equal(await isSentAway(t, { startAfter: '2999-01-01T00:00:00.000Z' }), true);
+for (const [what, job, isSentAway] of [
+  ['without a job', undefined, true],
+  ['with a job that waits for its turn', {}, false],
+  ['with a job whose time has come', { startAfter: '2020-01-01T00:00:00.000Z' }, false],
+  ['with a job that has time', { startAfter: '2999-01-01T00:00:00.000Z' }, true],
+] as const) {
+  test(`a deployed computer ${what} that dials in ${isSentAway ? 'is sent to its disk' : 'stays'}`, async (t) => {
+    const computer = await deployedComputer(t);
+    if (job !== undefined) await computer.addJob(job);
+    computer.dialIn();
+    assert.equal(await computer.leaves(), isSentAway);
+  });
+}
+
+test('a computer that stays for a job leaves when the job does not come', async (t) => {
+  const computer = await deployedComputer(t);
+  const { id } = await computer.addJob();
+  computer.dialIn();
+  assert.equal(await computer.leaves(), false);
+  await computer.store.demand(id, 'cancel');
+  assert.equal(await computer.leaves(), true);
+});
+
+test('a computer stays where it is after a job that has begun with it, whatever its state is then', async (t) => {
+  const computer = await deployedComputer(t);
+  const { id } = await computer.addJob();
+  computer.dialIn();
+  assert.equal(await computer.leaves(), false);
+  await computer.store.demand(id, 'start', { attempt: 1 });
+  assert.equal(await computer.leaves(), false);
+  computer.fleet.claim(computer.id);
+  await computer.store.demand(id, 'succeed');
+  assert.equal(await computer.leaves(), false);
 });

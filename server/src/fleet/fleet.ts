@@ -10,13 +10,15 @@ import type { Log } from '../settings/server-settings.ts';
 
 /** How often a computer that is awaited is looked for, in ms. */
 const LOOK_EVERY_MS = 500;
+/** How often it is looked whether a computer is still wanted that would leave otherwise, in ms. */
+const RECONSIDER_EVERY_MS = 5_000;
 /** How long a computer may take to start our media and dial in, in ms; servers test their memory for minutes. */
 const START_LIMIT_MS = 30 * 60_000;
 
 export interface FleetOptions {
   readonly registry: Registry;
   readonly events: EventLog;
-  /** Whether a job waits for its turn with that computer. */
+  /** Whether a job runs with that computer, or waits for its turn with it. */
   readonly isWanted: (id: string) => Promise<boolean>;
   readonly log: Log;
 }
@@ -26,6 +28,8 @@ export class Fleet {
   readonly #options: FleetOptions;
   /** By id in the registry. */
   readonly #connected = new Map<string, Computer>();
+  /** Computers that stay for a job only, by id. */
+  readonly #staying = new Map<string, Computer>();
 
   constructor(options: FleetOptions) {
     this.#options = options;
@@ -47,9 +51,7 @@ export class Fleet {
       if (this.#rivalOf(computer, id) !== undefined) return await this.attend(computer);
       this.#connected.set(id, computer);
       this.#options.log('info', `${computer.name} is the computer ${name} (${state})`);
-      // A job that was interrupted by the end of a server has not called it yet again.
-      if (standbyAnswer(state) === 'leave' && !(await this.#options.isWanted(id)))
-        await this.#sendAway(computer);
+      if (standbyAnswer(state) === 'leave') await this.#sendAwayUnlessWanted(computer, id);
       await link.ended;
       if (this.#connected.get(id) === computer) this.#connected.delete(id);
     } catch (error) {
@@ -97,7 +99,40 @@ export class Fleet {
     });
   }
 
-  /** It runs a system of its own and was started from our media all the same: nobody has called it. */
+  /**
+   * A computer that runs a system of its own was started from our media all the same, and no job has called it. But one may
+   * be about to: one that waits for its turn, or that was interrupted by the end of a server. It may still be cancelled. Never rejects.
+   */
+  async #sendAwayUnlessWanted(computer: Computer, id: string): Promise<void> {
+    const { isWanted, registry } = this.#options;
+    const gone = computer.link.ended.then(() => true);
+    this.#staying.set(id, computer);
+    try {
+      while (this.#staying.get(id) === computer) {
+        if (!(await isWanted(id))) {
+          const { state } = await registry.get(id);
+          const isUnclaimed = this.#staying.get(id) === computer;
+          if (isUnclaimed && standbyAnswer(state) === 'leave') await this.#sendAway(computer);
+          return;
+        }
+        const isGone = await new Promise<boolean>((resolve) => {
+          void gone.then(resolve);
+          setTimeout(resolve, RECONSIDER_EVERY_MS, false).unref();
+        });
+        if (isGone) return;
+      }
+    } catch (error) {
+      this.#options.log('error', `${computer.name} stays, whatever it is wanted for: ${messageOf(error)}`);
+    } finally {
+      if (this.#staying.get(id) === computer) this.#staying.delete(id);
+    }
+  }
+
+  /** A job has begun with a computer, and says itself what the computer does afterwards. */
+  claim(id: string): void {
+    this.#staying.delete(id);
+  }
+
   async #sendAway({ name, link }: Computer): Promise<void> {
     await link
       .ask({ type: 'leave', how: 'local-disk' })

@@ -153,14 +153,21 @@ export class JobStore {
     return (serverId === undefined ? query : query.where('serverId', '=', serverId)).execute();
   }
 
-  /** Whether a job of that computer waits for its turn, and its time has come. */
+  /** Whether a job of that computer runs, or waits for its turn and its time has come. */
   async isDueFor(computerId: string): Promise<boolean> {
     const row = await this.#database
       .selectFrom('jobs')
       .select('id')
       .where('computerId', '=', computerId)
-      .where('state', '=', 'queued')
-      .where((is) => is.or([is('startAfter', 'is', null), is('startAfter', '<=', now())]))
+      .where((is) =>
+        is.or([
+          is('state', '=', 'running'),
+          is.and([
+            is('state', '=', 'queued'),
+            is.or([is('startAfter', 'is', null), is('startAfter', '<=', now())]),
+          ]),
+        ]),
+      )
       .executeTakeFirst();
     return row !== undefined;
   }

@@ -60,6 +60,7 @@ export async function withComputer<T>(
   try {
     onProgress({ step: 'wait for the computer' });
     const computer = await fleet.await(computerId, signal);
+    fleet.claim(computerId);
     const result = await work(computer);
     succeeded = true;
     return result;
