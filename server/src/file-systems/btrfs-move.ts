@@ -57,6 +57,8 @@ async function removeSource(
       await sleep(PROGRESS_INTERVAL_MS, undefined, { signal: ended.signal }).catch(() => {});
     }
   })();
+  // What goes wrong there is told at the end.
+  reports.catch(() => {});
   const cancel = (): void => void cancelRemoval(folder, ended.signal);
   signal?.addEventListener('abort', cancel, { once: true });
   try {
@@ -74,10 +76,10 @@ async function removeSource(
   }
 }
 
-/** Asks again while the removal runs: a request that comes before it has begun is refused. */
+/** Asks again while the removal runs: a request that comes before it has begun is refused. Never rejects. */
 async function cancelRemoval(folder: string, ended: AbortSignal): Promise<void> {
   while (!ended.aborted) {
-    await run(['btrfs', 'device', 'remove', 'cancel', folder], { okExitCodes: [0, 1] });
+    await run(['btrfs', 'device', 'remove', 'cancel', folder]).catch(() => {});
     await sleep(PROGRESS_INTERVAL_MS, undefined, { signal: ended }).catch(() => {});
   }
 }
