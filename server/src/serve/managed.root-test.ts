@@ -36,7 +36,8 @@ const MIB = 1024 * 1024;
 const DISK_BYTES = 64 * MIB;
 const BOUND_MS = 60_000;
 
-const folder = mkdtempSync(join(tmpdir(), 'diskferry-managed-test-'));
+// Short: the path of a socket has 107 bytes, of which the name of this machine may take 40.
+const folder = mkdtempSync(join(tmpdir(), 'dfm-'));
 after(() => rmSync(folder, { recursive: true }));
 let files = 0;
 
@@ -248,7 +249,7 @@ test('a disk can be written while a grant is held, by nobody without it, and not
 });
 
 test('serve, enrol, computers and disks@COMPUTER work together as commands', async (context) => {
-  const state = mkdtempSync(join(folder, 'cli-'));
+  const state = mkdtempSync(join(folder, 'c-'));
   const env = { DISKFERRY_STATE: join(state, 'state'), DISKFERRY_RUN: join(state, 'run') };
   const enrolled = await runCli(['enrol', 'lab', '--folder', join(state, 'media'), '--json'], { env });
   assert.equal(enrolled.exitCode, 0, enrolled.stderr);
@@ -328,7 +329,7 @@ test('a server that is ended ends the grants that it holds', async (context) => 
 });
 
 test('a disk is written on after the server of its grant was killed and started anew', async (context) => {
-  const state = mkdtempSync(join(folder, 'restart-'));
+  const state = mkdtempSync(join(folder, 'r-'));
   const env = { DISKFERRY_STATE: join(state, 'state'), DISKFERRY_RUN: join(state, 'run') };
   const enrolled = await runCli(['enrol', 'lab', '--folder', join(state, 'media'), '--json'], { env });
   const { ca, enrolment } = JSON.parse(enrolled.stdout) as { ca: string; enrolment: string };
