@@ -28,11 +28,9 @@ export interface CliProcess {
 
 export interface CliOptions {
   readonly env?: NodeJS.ProcessEnv;
-  /** Runs as that user. */
-  readonly uid?: number;
   /** Hides a program, in a mount namespace of its own: the file in its place cannot be run. */
   readonly withoutProgram?: string;
-  /** Words before the command that run it elsewhere, such as those of nsenter. */
+  /** Words before the command that run it elsewhere or as somebody else, such as those of nsenter. */
   readonly before?: readonly string[];
   /** More than two minutes, for tests with virtual machines, in ms. */
   readonly boundMs?: number;
@@ -41,7 +39,7 @@ export interface CliOptions {
 /** Starts diskferry as a user would, in a process group of its own. */
 export function startCli(
   words: readonly string[],
-  { env = {}, uid, withoutProgram, before = [], boundMs = BOUND_MS }: CliOptions = {},
+  { env = {}, withoutProgram, before = [], boundMs = BOUND_MS }: CliOptions = {},
 ): CliProcess {
   const command = [...before, process.execPath, MAIN, ...words];
   const hide = `mount --bind /dev/null ${withoutProgram} && exec "$@"`;
@@ -53,7 +51,6 @@ export function startCli(
     stdio: ['ignore', 'pipe', 'pipe'],
     detached: true,
     env: { ...process.env, ...NO_LOGIN, ...env },
-    ...(uid === undefined ? {} : { uid }),
   });
   const { pid } = child;
   if (pid === undefined) throw new Error('diskferry could not be started');
