@@ -18,8 +18,10 @@ export async function fetchPackage(item: DebianPackage, cacheFolder: string): Pr
   await mkdir(folder, { recursive: true });
   const scratch = await mkdtemp(join(folder, 'download-'));
   try {
-    // Without the option apt complains that its own user may not write into this folder.
-    const command = ['apt-get', '-qq', '-o', 'APT::Sandbox::User=root', 'download'] as const;
+    // Without the first option apt complains that its own user may not write into this folder. With the second it tries for
+    // some two minutes, instead of seconds, to reach a mirror that does not answer for a moment.
+    const options = ['APT::Sandbox::User=root', 'Acquire::Retries=8'].flatMap((option) => ['-o', option]);
+    const command = ['apt-get', '-qq', ...options, 'download'] as const;
     await run([...command, `${item.name}=${item.version}`], { cwd: scratch });
     const [file = ''] = await readdir(scratch);
     const sha256 = await hashFile(join(scratch, file));
