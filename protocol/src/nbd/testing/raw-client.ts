@@ -1,4 +1,3 @@
-import { once } from 'node:events';
 import type { Duplex } from 'node:stream';
 
 /** The other side has hung up before what was waited for had come. */
@@ -45,11 +44,14 @@ export class RawClient {
     });
   }
 
-  /** Waits until the server hangs up; what it sent before. */
+  /**
+   * Waits until the other side hangs up; what it sent before. A reset is an end like any other: it comes in place of one where the
+   * other side has left something unread.
+   */
   async receiveToEnd(): Promise<Buffer> {
     const chunks: Buffer[] = [];
     this.#stream.on('data', (chunk: Buffer) => chunks.push(chunk));
-    if (!this.#stream.closed) await once(this.#stream, 'close');
+    if (!this.#stream.closed) await new Promise((resolve) => this.#stream.once('close', resolve));
     return Buffer.concat(chunks);
   }
 
