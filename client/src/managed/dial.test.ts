@@ -16,6 +16,8 @@ const certified = await issueCertificate(authority, {
   hosts: ['127.0.0.1', 'localhost'],
 });
 const identity = await createIdentity('client');
+/** Far more than any answer needs, also one of a name server that has to be asked again; in ms. */
+const BOUND_MS = 50_000;
 const SECRET = 'lab.secret';
 const CHANNEL = 'c'.repeat(64);
 const servers: (Server | TcpServer)[] = [];
@@ -52,7 +54,7 @@ async function listen(server: Server | TcpServer): Promise<number> {
 function dialler(
   context: TestContext,
   port: number,
-  { host = '127.0.0.1', trusted = authority.certificate, dialTimeoutMs = 10_000 } = {},
+  { host = '127.0.0.1', trusted = authority.certificate, dialTimeoutMs = BOUND_MS } = {},
 ): Dialler {
   const life = new AbortController();
   context.after(() => life.abort());
