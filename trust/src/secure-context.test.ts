@@ -16,6 +16,9 @@ const [computer, server, stranger] = await Promise.all(
 );
 assert.ok(computer && server && stranger);
 
+/** Far more than a handshake needs; one that takes so long has failed. */
+const BOUND_MS = 60_000;
+
 interface Handshake {
   /** The socket of the side that connected. */
   readonly connected: TLSSocket;
@@ -32,7 +35,7 @@ async function handshake(
   context.after(() => listener.close());
   await once(listener, 'listening');
   const { port } = listener.address() as AddressInfo;
-  const signal = AbortSignal.timeout(10_000);
+  const signal = AbortSignal.timeout(BOUND_MS);
   const accepted = once(listener, 'connection', { signal });
   const connected = connect({ host: '127.0.0.1', port, rejectUnauthorized: false, ...connecting });
   const handshaken = once(connected, 'secureConnect', { signal });
