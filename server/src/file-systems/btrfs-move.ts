@@ -6,7 +6,7 @@ import { sysfsFolderOf } from './block-device.ts';
 import { FileSystemError } from './errors.ts';
 import type { CopyContext } from './file-system.ts';
 import { holdWhileRunning } from './held-process.ts';
-import { withMount } from './mount.ts';
+import { whenFree, withMount } from './mount.ts';
 import { trimFreeSpace } from './trim.ts';
 
 const PROGRESS_INTERVAL_MS = 250;
@@ -34,6 +34,8 @@ export async function moveBySeed(source: string, destination: string, context: C
       await trimFreeSpace(folder, context);
     });
   } finally {
+    // Where it was mounted from was the source, and is the destination now.
+    await whenFree(destination);
     await forgetDevices([source, destination]);
     // What was a seed only for this move can be read as before.
     await run(['btrfstune', '-f', '-S', '0', source], { okExitCodes: [0, 1] });

@@ -1,4 +1,5 @@
-import { mkdirSync } from 'node:fs';
+import { constants, mkdirSync } from 'node:fs';
+import { open, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CommandError, run } from '@diskferry/system/run';
@@ -7,6 +8,9 @@ import type { Session } from '@diskferry/system/session';
 /** A device that is busy for longer is really in use. */
 const BUSY_ATTEMPTS = 5;
 const BUSY_WAIT_MS = 100;
+/** How long a device is waited for that a foreign mount namespace holds, in ms. */
+const FREE_WITHIN_MS = 5_000;
+const FREE_WAIT_MS = 20;
 
 let counter = 0;
 
@@ -44,7 +48,33 @@ export async function withMount<T>(
   } finally {
     await session.release(mount);
     await session.release(folder);
+    await whenFree(device);
   }
+}
+
+/**
+ * Waits, but not for ever, until a device is free whose file system was unmounted. A mount namespace that some process of
+ * this machine makes begins with a copy of all mounts: one that is unmounted here stays alive there, and its device busy,
+ * until that copy is let go (`inMountNamespace`). Never rejects: who wants the device is told whether it is in use.
+ */
+export async function whenFree(device: string): Promise<void> {
+  for (const deadline = Date.now() + FREE_WITHIN_MS; Date.now() < deadline; await sleep(FREE_WAIT_MS)) {
+    if (!(await isBusy(device)) || (await isMountedHere(device))) return;
+  }
+}
+
+async function isBusy(device: string): Promise<boolean> {
+  try {
+    // Of a block device, the kernel refuses this while it belongs to a file system: open(2).
+    await (await open(device, constants.O_RDONLY | constants.O_EXCL)).close();
+    return false;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EBUSY';
+  }
+}
+
+async function isMountedHere(device: string): Promise<boolean> {
+  return (await readFile('/proc/self/mountinfo', 'utf8')).includes(` ${device} `);
 }
 
 /**

@@ -6,7 +6,7 @@ import type { TestContext } from 'node:test';
 import { openSession, type Session } from '@diskferry/system/session';
 import { run } from '@diskferry/system/run';
 import type { CopyContext } from './file-system.ts';
-import { mountWhenFree } from './mount.ts';
+import { mountWhenFree, whenFree } from './mount.ts';
 
 /** What a root test of a driver works with; all of it is released when the test ends. */
 export interface Workbench {
@@ -32,6 +32,7 @@ export function openWorkbench(test: TestContext, signal?: AbortSignal): Workbenc
   const folder = mkdtempSync(join(tmpdir(), 'diskferry-test-'));
   const warnings: string[] = [];
   const progress: number[] = [];
+  const devices = new Map<string, string>();
   let mounts = 0;
   test.after(async () => {
     await session[Symbol.asyncDispose]();
@@ -73,9 +74,14 @@ export function openWorkbench(test: TestContext, signal?: AbortSignal): Workbenc
       session.hold({ kind: 'mount', path });
       await run(['mkdir', path]);
       await mountWhenFree(['mount', '-o', options, device, path]);
+      devices.set(path, device);
       return path;
     },
-    unmount: (path) => session.release({ kind: 'mount', path }),
+    unmount: async (path) => {
+      await session.release({ kind: 'mount', path });
+      const device = devices.get(path);
+      if (device !== undefined) await whenFree(device);
+    },
   };
 }
 
