@@ -6,6 +6,7 @@ import { recogniseFileSystem } from './recognise.ts';
 import { allocatedBytes, openWorkbench, type Workbench } from './test-devices.ts';
 
 const SIZE = 64 * 1024 * 1024;
+const JUNK_BYTES = 1024 * 1024;
 const UUID = '0d2a1a6e-9f3e-4b54-8b4a-6d3c2c7b9e11';
 
 for (const pageSize of [4096, 65536]) {
@@ -24,7 +25,8 @@ for (const pageSize of [4096, 65536]) {
     await fileSystem.copy(source, destination, bench.context);
 
     assert.equal(await probe(destination), await probe(source));
-    assert.ok((await allocatedBytes(file)) <= 65536, 'the junk in the swap area stays behind');
+    // The header page takes 64 KiB at most, the junk a megabyte; the file system may use blocks of its own to tell of holes.
+    assert.ok((await allocatedBytes(file)) < JUNK_BYTES / 2, 'the junk in the swap area stays behind');
   });
 }
 
@@ -70,7 +72,7 @@ async function swapArea(bench: Workbench, pageSize: number): Promise<string> {
 }
 
 async function fillWithJunk(device: string): Promise<void> {
-  await write(device, 1024 * 1024, Buffer.alloc(1024 * 1024, 0x5a));
+  await write(device, JUNK_BYTES, Buffer.alloc(JUNK_BYTES, 0x5a));
 }
 
 async function write(device: string, offset: number, data: Buffer): Promise<void> {
