@@ -63,7 +63,7 @@ test('a computer is registered, captured into the catalog and deployed from it, 
 });
 
 test('a capture that is cancelled leaves no image, and nothing attached', async (t) => {
-  const { server, images, runFolder } = await serveComputer(t);
+  const { server, images, runFolder } = await serveComputer(t, [], { contentBytes: MUCH_CONTENT });
   const { json: job } = await server.ask('POST', '/api/v1/jobs', captureOf('gone', 'source.raw'));
   await until(async () => (await server.ask('GET', `/api/v1/jobs/${job.id}`)).json.progress.totalBytes > 0);
   assert.equal((await server.ask('POST', `/api/v1/jobs/${job.id}/cancel`)).status, 200);
@@ -99,7 +99,7 @@ test('a deployed computer is so after a capture, and after a deploy that was ref
 });
 
 test('a server that ends in a capture goes on with it when it starts again, and the computer waits for that', async (t) => {
-  const place = await serveComputer(t);
+  const place = await serveComputer(t, [], { contentBytes: MUCH_CONTENT });
   const { server, runFolder } = place;
   await server.ask('POST', '/api/v1/computers/pc1/state', { cause: 'adopted' });
   const { json: job } = await server.ask('POST', '/api/v1/jobs', captureOf('web', 'source.raw'));
@@ -132,7 +132,7 @@ test('a computer whose deploy is cancelled in the middle has no system any more'
 });
 
 test('a server that is killed in a capture goes on with it when it starts again', async (t) => {
-  const place = await serveComputer(t);
+  const place = await serveComputer(t, [], { contentBytes: MUCH_CONTENT });
   const { server, runFolder } = place;
   const { json: job } = await server.ask('POST', '/api/v1/jobs', captureOf('web', 'source.raw'));
   await until(async () => (await server.ask('GET', `/api/v1/jobs/${job.id}`)).json.progress.totalBytes > 0);
