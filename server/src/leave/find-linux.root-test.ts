@@ -23,7 +23,7 @@ async function makeDisk(session: Session, files: Readonly<Record<string, string 
   await symlink('boot/vmlinuz-6', join(tree, 'vmlinuz'));
   await writeFile(path, '');
   await run(['truncate', `--size=${DISK_BYTES}`, path]);
-  await run(['sfdisk', '--quiet', path], { input: 'label: dos\nstart=2048, type=83\n' });
+  await run(['sfdisk', '--quiet', '--no-tell-kernel', path], { input: 'label: dos\nstart=2048, type=83\n' });
   const blocks = `${(DISK_BYTES - PARTITION_START) / 1024}k`;
   await run(['mke2fs', '-q', '-t', 'ext4', '-d', tree, '-E', `offset=${PARTITION_START}`, path, blocks]);
   return { kind: 'image', path, format: 'raw' } as const;

@@ -31,7 +31,8 @@ export async function makeSourceDisk(
 ): Promise<string> {
   const disk = bench.file(name, size);
   const sectors = (size - 2 * EDGE) / 512;
-  await run(['sfdisk', '--quiet', disk], {
+  // So sfdisk does not sync all file systems of this machine, one of which may take minutes.
+  await run(['sfdisk', '--quiet', '--no-tell-kernel', disk], {
     input: `label: gpt\nstart=${EDGE / 512}, size=${sectors}, type=L, name="root"\n`,
   });
   const device = await attachRoot(bench, disk, size);
