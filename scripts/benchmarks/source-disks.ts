@@ -35,7 +35,7 @@ export async function makeSourceDisk(session: Session, wishes: SourceDiskWishes)
   writeFileSync(path, '');
   truncateSync(path, bytes);
   const sectors = (bytes - 2 * EDGE) / SECTOR;
-  await run(['sfdisk', '--quiet', path], {
+  await run(['sfdisk', '--quiet', '--no-tell-kernel', path], {
     input: `label: gpt\nstart=${EDGE / SECTOR}, size=${sectors}, type=L\n`,
   });
   const device = await attachFileSystem(session, { path, bytes });

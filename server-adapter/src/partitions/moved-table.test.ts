@@ -34,7 +34,7 @@ function emptyDisk(mib: number, sectorBytes = 512): FileDisk {
 
 async function partitioned(mib: number, script: string): Promise<FileDisk> {
   const disk = emptyDisk(mib);
-  await run(['sfdisk', '-q', disk.path], { input: script });
+  await run(['sfdisk', '-q', '--no-tell-kernel', disk.path], { input: script });
   // Boot code, which must arrive.
   disk.damage(0, Buffer.alloc(440, 0x90));
   return disk;

@@ -65,7 +65,7 @@ interface SourceOptions {
 async function biosSource(context: TestContext, options: SourceOptions = {}): Promise<Source> {
   const bench = openWorkbench(context);
   const disk = diskFile(bench, bench.file('source', DISK_BYTES));
-  await run(['sfdisk', '-q', disk.path], { input: MBR });
+  await run(['sfdisk', '-q', '--no-tell-kernel', disk.path], { input: MBR });
   const table = await readPartitionTable(disk);
   const device = await disk.attachPartition({ start: MIB, size: 50 * MIB });
   await run(['mke2fs', '-q', '-t', 'ext4', device]);
@@ -460,7 +460,7 @@ describe('Windows of a BIOS', { skip }, () => {
   async function windowsSource(context: TestContext) {
     const bench = openWorkbench(context);
     const disk = diskFile(bench, bench.file('source', DISK_BYTES));
-    await run(['sfdisk', '-q', disk.path], {
+    await run(['sfdisk', '-q', '--no-tell-kernel', disk.path], {
       input: `label: dos\nlabel-id: 0x${SIGNATURE}\nstart=1MiB, size=30MiB, type=7, bootable\n`,
     });
     const device = await disk.attachPartition({ start: MIB, size: 30 * MIB });
